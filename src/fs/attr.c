@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+/* Requests on attributes: getattr, setattr, access, statfs. */
+#include "ops.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "control.h"
+#include "creds.h"
+#include "durability.h"
+#include "region.h"
+#include "stats.h"
+#include "wire.h"
+
+/* Mapped stores leave times owed; nobody shall see the file without them. */
+static void set_owed_times(struct inode *inode)
+{
+	if (!S_ISREG(inode->type) || fs.writeback)
+		return;
+	pthread_mutex_lock(&inode->lock);
+	if (inode->region)
+		mms_touch(inode->region->file);
+	pthread_mutex_unlock(&inode->lock);
+}
+
+int attr_of(struct inode *inode, struct stat *ret_st)
+{
+	set_owed_times(inode);
+	return inode_stat(inode, ret_st);
+}
+
+void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct inode *inode = inode_of(ino);
+	struct stat st;
+	int rc = 0;
+
+	(void)fi;
+	stats_count(OP_GETATTR);
+	if (inode->is_virtual)
+		control_stat(inode, &st);
+	else
+		rc = attr_of(inode, &st);
+	if (rc)
+		reply_result(req, rc);
+	else
+		fuse_reply_attr(req, &st, timeout_of(fs.options.attr_timeout));
+}
+
+static int set_owner(int fd, const struct stat *attr, int to_set)
+{
+	uid_t uid = to_set & FUSE_SET_ATTR_UID ? attr->st_uid : (uid_t)-1;
+	gid_t gid = to_set & FUSE_SET_ATTR_GID ? attr->st_gid : (gid_t)-1;
+
+	return fchownat(fd, "", uid, gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) ? -errno : 0;
+}
+
+static int set_mode(int fd, mode_t mode)
+{
+	char path[PROC_PATH_SIZE];
+
+	return fchmodat(AT_FDCWD, proc_path(path, fd), mode, 0) ? -errno : 0;
+}
+
+static int set_times(int fd, const struct stat *attr, int to_set)
+{
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_nsec = UTIME_OMIT}};
+
+	if (to_set & FUSE_SET_ATTR_ATIME_NOW)
+		times[0].tv_nsec = UTIME_NOW;
+	else if (to_set & FUSE_SET_ATTR_ATIME)
+		times[0] = attr->st_atim;
+	if (to_set & FUSE_SET_ATTR_MTIME_NOW)
+		times[1].tv_nsec = UTIME_NOW;
+	else if (to_set & FUSE_SET_ATTR_MTIME)
+		times[1] = attr->st_mtim;
+	return utimensat(fd, "", times, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) ? -errno : 0;
+}
+
+/* Through the region where there is one fit for it: its tables must know. */
+static int set_size(struct inode *inode, off_t size)
+{
+	struct handle *h;
+	bool fresh;
+	int rc = region_open(inode, O_WRONLY, -1, &h, &fresh);
+
+	if (rc)
+		return rc;
+	atomic_store(&inode->wrote, true);
+	if (h->region) {
+		rc = mms_resize(h->region->file, (uint64_t)size);
+		if (!rc && fs.options.sync == MMS_SYNC_LAZY)
+			rc = mms_flush(h->region->file);
+	} else {
+		rc = ftruncate(h->bare_fd, size) ? -errno : 0;
+	}
+	region_close(h);
+	return rc;
+}
+
+/* Setting mtime makes the times that mapped stores owe obsolete. */
+static void drop_owed_times(struct inode *inode)
+{
+	if (!S_ISREG(inode->type))
+		return;
+	pthread_mutex_lock(&inode->lock);
+	if (inode->region)
+		mms_untouch(inode->region->file);
+	pthread_mutex_unlock(&inode->lock);
+}
+
+static int set_attributes(fuse_req_t req, struct inode *inode, int fd, struct stat *attr, int to_set)
+{
+	int rc = 0;
+
+	/* The owner first: that clears set-id bits, which the mode may set. */
+	if (to_set & (FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID))
+		rc = set_owner(fd, attr, to_set);
+	if (!rc && (to_set & FUSE_SET_ATTR_MODE))
+		rc = set_mode(fd, attr->st_mode);
+	if (!rc && (to_set & FUSE_SET_ATTR_SIZE))
+		rc = set_size(inode, attr->st_size);
+	if (!rc && (to_set & FUSE_SET_ATTR_SIZE) && wire_request_kills())
+		rc = kill_privileges(req, inode, fd);
+	if (!rc && (to_set & (FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_ATIME_NOW |
+			      FUSE_SET_ATTR_MTIME_NOW))) {
+		if (to_set & (FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_MTIME_NOW))
+			drop_owed_times(inode);
+		rc = set_times(fd, attr, to_set);
+	}
+	return rc;
+}
+
+void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
+		struct fuse_file_info *fi)
+{
+	struct inode *inode = inode_of(ino);
+	struct stat st;
+	bool was_right;
+	int fd, rc;
+
+	(void)fi;
+	stats_count(OP_SETATTR);
+	if (inode->is_virtual) { /* a shell's "> control" truncates first */
+		control_stat(inode, &st);
+		if ((to_set & (FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID)) ||
+		    ((to_set & FUSE_SET_ATTR_MODE) && (attr->st_mode ^ st.st_mode) & 07777))
+			reply_result(req, -EPERM);
+		else
+			fuse_reply_attr(req, &st, 0);
+		return;
+	}
+	fd = inode_fd_get(inode);
+	if (fd < 0) {
+		reply_result(req, fd);
+		return;
+	}
+	was_right = own_change_begin(inode, fd);
+	rc = set_attributes(req, inode, fd, attr, to_set);
+	own_change_end(inode, fd, was_right);
+	inode_fd_put(inode);
+	capability_forget(inode);
+	if (!rc)
+		rc = names_changed(NULL, inode);
+	if (!rc)
+		rc = attr_of(inode, &st);
+	if (rc)
+		reply_result(req, rc);
+	else
+		fuse_reply_attr(req, &st, timeout_of(fs.options.attr_timeout));
+}
+
+/* Not asked while the kernel checks permissions itself; right all the same. */
+void op_access(fuse_req_t req, fuse_ino_t ino, int mask)
+{
+	struct inode *inode = inode_of(ino);
+	char path[PROC_PATH_SIZE];
+	struct creds creds;
+	int fd, rc;
+
+	stats_count(OP_ACCESS);
+	if (inode->is_virtual) {
+		reply_result(req, mask & W_OK ? -EACCES : 0);
+		return;
+	}
+	fd = inode_fd_get(inode);
+	if (fd < 0) {
+		reply_result(req, fd);
+		return;
+	}
+	rc = creds_begin(&creds, req, true);
+	if (!rc) {
+		rc = faccessat(AT_FDCWD, proc_path(path, fd), mask, AT_EACCESS) ? -errno : 0;
+		creds_end(&creds);
+	}
+	inode_fd_put(inode);
+	reply_result(req, rc);
+}
+
+void op_statfs(fuse_req_t req, fuse_ino_t ino)
+{
+	struct inode *inode = inode_of(ino);
+	struct statvfs sv;
+	int fd, rc;
+
+	stats_count(OP_STATFS);
+	if (inode->is_virtual)
+		inode = fs.root;
+	fd = inode_fd_get(inode);
+	if (fd < 0) {
+		reply_result(req, fd);
+		return;
+	}
+	rc = fstatvfs(fd, &sv) ? -errno : 0;
+	inode_fd_put(inode);
+	if (rc)
+		reply_result(req, rc);
+	else
+		fuse_reply_statfs(req, &sv);
+}
+
+bool request_kills(fuse_req_t req)
+{
+	return wire_daemon_kills() ? wire_request_kills() : creds_clears_setid(req);
+}
+
+int kill_privileges(fuse_req_t req, struct inode *inode, int fd)
+{
+	struct stat st;
+	mode_t mode;
+
+	capability_forget(inode);
+	if (fstatat(fd, "", &st, AT_EMPTY_PATH))
+		return -errno;
+	mode = st.st_mode & ~(mode_t)S_ISUID;
+	if ((mode & S_ISGID) && ((mode & S_IXGRP) || !creds_in_group(req, st.st_gid)))
+		mode &= ~(mode_t)S_ISGID;
+	return mode == st.st_mode ? 0 : set_mode(fd, mode & 07777);
+}

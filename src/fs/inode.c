@@ -1,0 +1,524 @@
+/* SPDX-License-Identifier: MIT */
+/* The table of inodes: identity, counts, names. Descriptors are in fdcache.c. */
+#include "inode.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fdcache.h"
+#include "region.h"
+#include "stats.h"
+
+static struct table {
+	pthread_mutex_t lock;
+	struct inode **buckets;
+	size_t mask;         /* buckets - 1 */
+	uint64_t count;
+	uint64_t generation;
+	uint64_t memory;     /* bytes of inodes, names and handles */
+} table = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static pthread_rwlock_t names = PTHREAD_RWLOCK_INITIALIZER; /* prefers readers: they nest */
+
+void names_lock_shared(void)
+{
+	if (!fs.handles)
+		pthread_rwlock_rdlock(&names);
+}
+
+void names_lock_exclusive(void)
+{
+	if (!fs.handles)
+		pthread_rwlock_wrlock(&names);
+}
+
+void names_unlock(void)
+{
+	if (!fs.handles)
+		pthread_rwlock_unlock(&names);
+}
+
+static size_t bucket_of(const struct identity *id)
+{
+	uint64_t h = (id->ino ^ (id->dev << 32) ^ (uint64_t)id->btime_nsec) * 0x9e3779b97f4a7c15ull;
+
+	return (size_t)(h >> 20) & table.mask;
+}
+
+static struct inode *find_locked(const struct identity *id)
+{
+	for (struct inode *i = table.buckets[bucket_of(id)]; i; i = i->hash_next)
+		if (identity_equal(&i->id, id))
+			return i;
+	return NULL;
+}
+
+static void grow_locked(void)
+{
+	size_t old_size = table.mask + 1;
+	struct inode **old = table.buckets, **bigger;
+
+	bigger = calloc(old_size * 2, sizeof(*bigger));
+	if (!bigger)
+		return; /* longer chains, nothing worse */
+	table.buckets = bigger;
+	table.mask = old_size * 2 - 1;
+	for (size_t b = 0; b < old_size; b++)
+		for (struct inode *i = old[b], *next; i; i = next) {
+			size_t to = bucket_of(&i->id);
+
+			next = i->hash_next;
+			i->hash_next = bigger[to];
+			bigger[to] = i;
+		}
+	free(old);
+}
+
+static void insert_locked(struct inode *inode)
+{
+	size_t b;
+
+	if (table.count > table.mask)
+		grow_locked();
+	b = bucket_of(&inode->id);
+	inode->hash_next = table.buckets[b];
+	table.buckets[b] = inode;
+	inode->hashed = true;
+	inode->generation = ++table.generation;
+}
+
+static void unhash_locked(struct inode *inode)
+{
+	struct inode **link = &table.buckets[bucket_of(&inode->id)];
+
+	if (!inode->hashed)
+		return;
+	while (*link != inode)
+		link = &(*link)->hash_next;
+	*link = inode->hash_next;
+	inode->hashed = false;
+}
+
+static uint64_t bytes_of(const struct inode *inode)
+{
+	return sizeof(*inode) + (inode->name ? strlen(inode->name) + 1 : 0) +
+	       (inode->handle ? sizeof(*inode->handle) + inode->handle->handle_bytes : 0);
+}
+
+/* Frees inodes from this one up: a child's going may take its parent along. */
+static void free_chain(struct inode *inode)
+{
+	while (inode) {
+		struct inode *parent = inode->parent;
+
+		fdcache_drop(inode);
+		pthread_mutex_destroy(&inode->lock);
+		free(inode->handle);
+		free(inode->name);
+		free(inode);
+		inode = NULL;
+		if (parent) {
+			pthread_mutex_lock(&table.lock);
+			if (--parent->refs == 0 && parent->nlookup == 0) {
+				unhash_locked(parent);
+				table.count--;
+				table.memory -= bytes_of(parent);
+				inode = parent;
+			}
+			pthread_mutex_unlock(&table.lock);
+		}
+	}
+}
+
+static bool gone_locked(struct inode *inode)
+{
+	if (inode->refs || inode->nlookup)
+		return false;
+	unhash_locked(inode);
+	table.count--;
+	table.memory -= bytes_of(inode);
+	return true;
+}
+
+void inode_get(struct inode *inode)
+{
+	pthread_mutex_lock(&table.lock);
+	inode->refs++;
+	pthread_mutex_unlock(&table.lock);
+}
+
+void inode_put(struct inode *inode)
+{
+	bool gone;
+
+	pthread_mutex_lock(&table.lock);
+	inode->refs--;
+	gone = gone_locked(inode);
+	pthread_mutex_unlock(&table.lock);
+	if (gone)
+		free_chain(inode);
+}
+
+void inode_forget(struct inode *inode, uint64_t n)
+{
+	bool gone;
+
+	if (inode == fs.root || inode->is_virtual)
+		return;
+	pthread_mutex_lock(&table.lock);
+	inode->nlookup -= n < inode->nlookup ? n : inode->nlookup;
+	gone = gone_locked(inode);
+	pthread_mutex_unlock(&table.lock);
+	if (gone)
+		free_chain(inode);
+}
+
+static void stamp_from(struct stamp *stamp, const struct stat *st)
+{
+	stamp->size = st->st_size;
+	stamp->mtime = st->st_mtim;
+	stamp->ctime = st->st_ctim;
+}
+
+static bool same_time(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+bool stamp_matches(const struct stamp *stamp, const struct stat *st, bool with_ctime)
+{
+	return stamp->size == st->st_size && same_time(&stamp->mtime, &st->st_mtim) &&
+	       (!with_ctime || same_time(&stamp->ctime, &st->st_ctim));
+}
+
+void inode_restamp(struct inode *inode, int fd)
+{
+	struct stat st;
+
+	if (!S_ISREG(inode->type))
+		return;
+	pthread_mutex_lock(&inode->lock);
+	atomic_store(&inode->wrote, false);
+	if (fstatat(fd, "", &st, AT_EMPTY_PATH) == 0) {
+		stamp_from(&inode->stamp, &st);
+		inode->stamp_valid = true;
+	}
+	pthread_mutex_unlock(&inode->lock);
+}
+
+bool own_change_begin(struct inode *inode, int fd)
+{
+	struct stat st;
+	bool right;
+
+	if (!S_ISREG(inode->type) || atomic_load(&inode->wrote) ||
+	    fstatat(fd, "", &st, AT_EMPTY_PATH))
+		return false;
+	pthread_mutex_lock(&inode->lock);
+	right = inode->stamp_valid && stamp_matches(&inode->stamp, &st, true);
+	pthread_mutex_unlock(&inode->lock);
+	return right;
+}
+
+void own_change_end(struct inode *inode, int fd, bool was_right)
+{
+	if (was_right)
+		inode_restamp(inode, fd);
+}
+
+static struct inode *inode_new(const struct identity *id, const struct stat *st)
+{
+	struct inode *inode = calloc(1, sizeof(*inode));
+
+	if (!inode)
+		return NULL;
+	inode->id = *id;
+	inode->type = st->st_mode & S_IFMT;
+	inode->fd = -1;
+	pthread_mutex_init(&inode->lock, NULL);
+	stamp_from(&inode->stamp, st);
+	inode->stamp_valid = true;
+	inode->looked_ms = inode_now_ms();
+	return inode;
+}
+
+static void inode_discard(struct inode *inode)
+{
+	pthread_mutex_destroy(&inode->lock);
+	free(inode->handle);
+	free(inode->name);
+	free(inode);
+}
+
+int64_t inode_now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Where the kernel keeps its own size (write-back cache) and the file was
+ * changed beneath the mount while nobody had it open, only a new node number
+ * makes it look again. Returns whether inode is to be replaced. */
+static bool superseded(struct inode *inode, const struct stat *st)
+{
+	bool stale;
+
+	if (!fs.writeback || !S_ISREG(inode->type) || atomic_load(&inode->wrote))
+		return false;
+	pthread_mutex_lock(&inode->lock);
+	stale = (!inode->region || !inode->region->opens) &&
+		(inode->outdated ||
+		 (inode->stamp_valid && !stamp_matches(&inode->stamp, st, false)));
+	inode->looked_ms = inode_now_ms();
+	pthread_mutex_unlock(&inode->lock);
+	return stale;
+}
+
+/* The remembered name follows the latest lookup: it is known to be there. */
+static void rename_locked(struct inode *inode, struct inode *parent, char *name, struct inode **ret_old,
+			  char **ret_old_name)
+{
+	*ret_old = inode->parent;
+	*ret_old_name = inode->name;
+	table.memory += strlen(name) + 1;
+	table.memory -= inode->name ? strlen(inode->name) + 1 : 0;
+	parent->refs++;
+	inode->parent = parent;
+	inode->name = name;
+}
+
+void inode_moved(struct inode *inode, struct inode *parent, const char *name)
+{
+	char *copy, *old_name = NULL;
+	struct inode *old = NULL;
+
+	if (inode->handle || inode == fs.root)
+		return;
+	copy = strdup(name);
+	if (!copy)
+		return; /* found again by its next lookup */
+	pthread_mutex_lock(&table.lock);
+	rename_locked(inode, parent, copy, &old, &old_name);
+	pthread_mutex_unlock(&table.lock);
+	free(old_name);
+	if (old)
+		inode_put(old);
+}
+
+static bool name_is_current(struct inode *inode, struct inode *parent, const char *name)
+{
+	bool same;
+
+	if (inode->handle || inode == fs.root)
+		return true;
+	pthread_mutex_lock(&table.lock);
+	same = inode->parent == parent && inode->name && !strcmp(inode->name, name);
+	pthread_mutex_unlock(&table.lock);
+	return same;
+}
+
+/* Counts a lookup of the inode with this identity; NULL: not in the table. */
+static struct inode *lookup_known(const struct identity *id)
+{
+	struct inode *inode;
+
+	pthread_mutex_lock(&table.lock);
+	inode = find_locked(id);
+	if (inode)
+		inode->nlookup++;
+	pthread_mutex_unlock(&table.lock);
+	return inode;
+}
+
+/* Makes the inode of an entry that the table does not have. The entry may be
+ * replaced meanwhile, so identity and attributes are taken from what opened. */
+static int lookup_new(struct inode *parent, int dirfd, const char *name, struct inode **ret_inode,
+		      struct stat *ret_st)
+{
+	struct identity id;
+	struct inode *inode, *other;
+	struct stat st;
+	int fd, rc;
+
+	fd = fdcache_open(dirfd, name, O_PATH | O_NOFOLLOW);
+	if (fd < 0)
+		return fd;
+	rc = identify(fd, "", &id, &st);
+	inode = rc ? NULL : inode_new(&id, &st);
+	if (!inode) {
+		close(fd);
+		return rc ? rc : -ENOMEM;
+	}
+	inode->handle = fs.handles && st.st_dev == fs.root_dev ? fdcache_handle_of(fd) : NULL;
+	if (!inode->handle) {
+		inode->name = strdup(name);
+		if (!inode->name) {
+			inode_discard(inode);
+			close(fd);
+			return -ENOMEM;
+		}
+	}
+	inode->nlookup = 1;
+	pthread_mutex_lock(&table.lock);
+	other = find_locked(&id);
+	if (other) {
+		other->nlookup++;
+	} else {
+		if (!inode->handle) {
+			inode->parent = parent;
+			parent->refs++;
+		}
+		insert_locked(inode);
+		table.count++;
+		table.memory += bytes_of(inode);
+	}
+	pthread_mutex_unlock(&table.lock);
+	if (other) {
+		inode_discard(inode);
+		close(fd);
+		inode = other;
+	} else {
+		fdcache_give(inode, fd);
+	}
+	*ret_inode = inode;
+	*ret_st = st;
+	return 0;
+}
+
+int inode_lookup(struct inode *parent, const char *name, struct inode **ret_inode, struct stat *ret_st)
+{
+	struct identity id;
+	struct inode *inode;
+	struct stat st;
+	int dirfd, rc;
+
+	names_lock_shared();
+	dirfd = inode_fd_get(parent);
+	if (dirfd < 0) {
+		names_unlock();
+		return dirfd;
+	}
+	rc = identify(dirfd, name, &id, &st);
+	if (rc)
+		goto out;
+	inode = lookup_known(&id);
+	if (inode && superseded(inode, &st)) {
+		pthread_mutex_lock(&table.lock);
+		unhash_locked(inode);
+		pthread_mutex_unlock(&table.lock);
+		inode_forget(inode, 1);
+		stats_count(CACHE_DROPPED);
+		inode = NULL;
+	}
+	if (!inode) {
+		rc = lookup_new(parent, dirfd, name, ret_inode, ret_st);
+		goto out;
+	}
+	if (!name_is_current(inode, parent, name))
+		inode_moved(inode, parent, name);
+	*ret_inode = inode;
+	*ret_st = st;
+out:
+	inode_fd_put(parent);
+	names_unlock();
+	return rc;
+}
+
+struct inode *inode_find(struct inode *parent, const char *name)
+{
+	struct identity id;
+	struct inode *inode = NULL;
+	struct stat st;
+	int dirfd = inode_fd_get(parent);
+
+	if (dirfd < 0)
+		return NULL;
+	if (identify(dirfd, name, &id, &st) == 0) {
+		pthread_mutex_lock(&table.lock);
+		inode = find_locked(&id);
+		if (inode)
+			inode->refs++;
+		pthread_mutex_unlock(&table.lock);
+	}
+	inode_fd_put(parent);
+	return inode;
+}
+
+int inode_stat(struct inode *inode, struct stat *ret_st)
+{
+	struct identity id;
+	int fd = inode_fd_get(inode), rc;
+
+	if (fd < 0)
+		return fd;
+	rc = identify(fd, "", &id, ret_st);
+	inode_fd_put(inode);
+	return rc;
+}
+
+char *inode_name_get(struct inode *inode, struct inode **ret_parent)
+{
+	char *copy = NULL;
+
+	pthread_mutex_lock(&table.lock);
+	if (inode->parent && inode->name)
+		copy = strdup(inode->name);
+	if (copy) {
+		*ret_parent = inode->parent;
+		inode->parent->refs++;
+	}
+	pthread_mutex_unlock(&table.lock);
+	return copy;
+}
+
+void inode_stats(struct inode_stats *ret)
+{
+	pthread_mutex_lock(&table.lock);
+	ret->count = table.count;
+	ret->memory_bytes = table.memory + (table.mask + 1) * sizeof(*table.buckets);
+	pthread_mutex_unlock(&table.lock);
+	fdcache_stats(&ret->fds, &ret->fd_limit);
+}
+
+int inode_table_init(void)
+{
+	struct identity id;
+	struct stat st;
+	int rc;
+
+	table.buckets = calloc(256, sizeof(*table.buckets));
+	if (!table.buckets)
+		return -ENOMEM;
+	table.mask = 255;
+	rc = identify(fs.root_fd, "", &id, &st);
+	if (rc)
+		return rc;
+	fs.root = inode_new(&id, &st);
+	if (!fs.root)
+		return -ENOMEM;
+	fs.root_dev = st.st_dev;
+	fs.root->refs = 1;
+	fs.root->fd = fs.root_fd;
+	fs.root->fd_pinned = true;
+	table.count = 1;
+	table.memory = bytes_of(fs.root);
+	insert_locked(fs.root);
+	return 0;
+}
+
+void inode_table_release(void)
+{
+	for (size_t b = 0; b <= table.mask; b++)
+		for (struct inode *i = table.buckets[b], *next; i; i = next) {
+			next = i->hash_next;
+			fdcache_drop(i);
+			inode_discard(i);
+		}
+	free(table.buckets);
+	table.buckets = NULL;
+}

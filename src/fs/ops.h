@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The requests of the kernel, one function each, by the family of the file
+ * that has it. Each replies exactly once on every path. What they mean is
+ * said in fuse_lowlevel.h.
+ */
+#ifndef MMAPFS_OPS_H
+#define MMAPFS_OPS_H
+
+#include "fs.h"
+
+struct stat;
+
+extern const struct fuse_lowlevel_ops fs_ops; /* ops.c */
+
+/* names.c */
+void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
+void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t nlookup);
+void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets);
+void op_readlink(fuse_req_t req, fuse_ino_t ino);
+void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev);
+void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode);
+void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name);
+void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name);
+void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name);
+void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name);
+void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newparent,
+	       const char *newname, unsigned flags);
+
+/* files.c */
+void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
+	       struct fuse_file_info *fi);
+void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi);
+
+/* io.c */
+void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
+void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off,
+	      struct fuse_file_info *fi);
+
+/* space.c */
+void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length,
+		  struct fuse_file_info *fi);
+void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi);
+void op_copy_file_range(fuse_req_t req, fuse_ino_t ino_in, off_t off_in, struct fuse_file_info *fi_in,
+			fuse_ino_t ino_out, off_t off_out, struct fuse_file_info *fi_out, size_t len,
+			int flags);
+
+/* attr.c */
+void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
+		struct fuse_file_info *fi);
+void op_access(fuse_req_t req, fuse_ino_t ino, int mask);
+void op_statfs(fuse_req_t req, fuse_ino_t ino);
+
+/* dir.c */
+void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
+void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+		    struct fuse_file_info *fi);
+void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi);
+
+/* xattr.c */
+void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size,
+		 int flags);
+void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size);
+void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size);
+void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name);
+
+/* ------------------------------------------------- shared by the families */
+
+struct inode;
+struct handle;
+
+/* Replies with a negative errno (0: success). */
+static inline void reply_result(fuse_req_t req, int rc)
+{
+	fuse_reply_err(req, -rc);
+}
+
+/* An entry for a reply, from an inode that a lookup was counted for. */
+void entry_fill(struct fuse_entry_param *e, struct inode *inode, const struct stat *st);
+
+/* Whether parent's entry name is the daemon's own: BACKING/.mmapfs. */
+bool name_is_reserved(const struct inode *parent, const char *name);
+
+/* Attributes as a program is to see them: times that are owed are set first. */
+int attr_of(struct inode *inode, struct stat *ret_st);
+
+/* Takes the set-id bits from a file whose data req changes, where the kernel
+ * leaves that to the daemon, as it does before a write of somebody without
+ * CAP_FSETID. S_ISGID without S_IXGRP stays if req's caller is in the file's
+ * group (linux fs/attr.c, setattr_should_drop_sgid()). */
+int kill_privileges(fuse_req_t req, struct inode *inode, int fd);
+
+/* Takes security.capability from a file that is written to round the kernel's
+ * cache, whoever writes: a store into a mapping does not do it by itself. */
+void capability_clear(struct inode *inode, int fd);
+
+/* Whether req's caller has its target's set-id bits cleared: what the kernel
+ * said, or for requests that do not say, whether the caller is root. */
+bool request_kills(fuse_req_t req);
+
+/* Forgets what is remembered of security.capability. */
+void capability_forget(struct inode *inode);
+
+static inline struct handle *handle_of(const struct fuse_file_info *fi)
+{
+	return (struct handle *)(uintptr_t)fi->fh;
+}
+
+#endif

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT */
+/* Requests on extended attributes. */
+#include "ops.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/xattr.h>
+
+#include "durability.h"
+#include "inode.h"
+#include "stats.h"
+
+/*
+ * The kernel asks for security.capability before every write of every file,
+ * to take it away. Nearly no file has one: that is remembered per inode
+ * until something of the mount could have set one. The value is trusted
+ * for CAPABILITY_TRUST requests, so that one set beneath the mount is not
+ * missed for ever.
+ */
+#define CAPABILITY "security.capability"
+#define CAPABILITY_TRUST 1024
+
+void capability_forget(struct inode *inode)
+{
+	atomic_store_explicit(&inode->capability, 0, memory_order_relaxed);
+}
+
+static bool known_absent(struct inode *inode)
+{
+	int left = atomic_load_explicit(&inode->capability, memory_order_relaxed);
+
+	/* Lost updates between two threads only stretch the trust. */
+	if (left <= 0)
+		return false;
+	atomic_store_explicit(&inode->capability, left - 1, memory_order_relaxed);
+	return true;
+}
+
+static void note_absent(struct inode *inode)
+{
+	atomic_store_explicit(&inode->capability, CAPABILITY_TRUST, memory_order_relaxed);
+}
+
+void capability_clear(struct inode *inode, int fd)
+{
+	if (!known_absent(inode) && (fremovexattr(fd, CAPABILITY) == 0 || errno == ENODATA))
+		note_absent(inode);
+}
+
+/* The magic link leads to the inode itself, so symlinks are not followed. */
+struct target {
+	struct inode *inode;
+	int fd;
+	char path[PROC_PATH_SIZE];
+};
+
+static int target_get(struct target *t, fuse_ino_t ino)
+{
+	t->inode = inode_of(ino);
+	if (t->inode->is_virtual)
+		return -EOPNOTSUPP;
+	t->fd = inode_fd_get(t->inode);
+	if (t->fd < 0)
+		return t->fd;
+	proc_path(t->path, t->fd);
+	return 0;
+}
+
+static void target_put(struct target *t)
+{
+	inode_fd_put(t->inode);
+}
+
+/* The common end of the two calls that change: rc of the call itself. */
+static int changed(struct target *t, int rc, bool was_right)
+{
+	own_change_end(t->inode, t->fd, was_right);
+	capability_forget(t->inode);
+	target_put(t);
+	return rc ? rc : names_changed(NULL, t->inode);
+}
+
+void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size,
+		 int flags)
+{
+	struct target t;
+	bool was_right;
+	int rc;
+
+	stats_count(OP_SETXATTR);
+	rc = target_get(&t, ino);
+	if (!rc) {
+		was_right = own_change_begin(t.inode, t.fd);
+		rc = changed(&t, setxattr(t.path, name, value, size, flags) ? -errno : 0, was_right);
+	}
+	reply_result(req, rc);
+}
+
+void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
+{
+	struct target t;
+	bool was_right;
+	int rc;
+
+	stats_count(OP_REMOVEXATTR);
+	rc = target_get(&t, ino);
+	if (!rc) {
+		was_right = own_change_begin(t.inode, t.fd);
+		rc = changed(&t, removexattr(t.path, name) ? -errno : 0, was_right);
+	}
+	reply_result(req, rc);
+}
+
+/* The reply to a call that gives a size first and then the bytes. */
+static void reply_bytes(fuse_req_t req, ssize_t n, const char *buf, size_t size)
+{
+	if (n < 0)
+		reply_result(req, (int)n);
+	else if (!size)
+		fuse_reply_xattr(req, (size_t)n);
+	else
+		fuse_reply_buf(req, buf, (size_t)n);
+}
+
+void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
+{
+	struct inode *inode = inode_of(ino);
+	bool capability = !strcmp(name, CAPABILITY);
+	struct target t;
+	char *buf;
+	ssize_t n;
+	int rc;
+
+	stats_count(OP_GETXATTR);
+	if (inode->is_virtual || (capability && known_absent(inode))) {
+		reply_result(req, -ENODATA);
+		return;
+	}
+	buf = size ? malloc(size) : NULL;
+	rc = size && !buf ? -ENOMEM : target_get(&t, ino);
+	if (rc) {
+		free(buf);
+		reply_result(req, rc);
+		return;
+	}
+	n = getxattr(t.path, name, buf, size);
+	if (n < 0)
+		n = -errno;
+	target_put(&t);
+	if (capability && n == -ENODATA)
+		note_absent(inode);
+	reply_bytes(req, n, buf, size);
+	free(buf);
+}
+
+void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
+{
+	struct target t;
+	char *buf;
+	ssize_t n;
+	int rc;
+
+	stats_count(OP_LISTXATTR);
+	if (inode_of(ino)->is_virtual) {
+		reply_bytes(req, 0, "", size);
+		return;
+	}
+	buf = size ? malloc(size) : NULL;
+	rc = size && !buf ? -ENOMEM : target_get(&t, ino);
+	if (rc) {
+		free(buf);
+		reply_result(req, rc);
+		return;
+	}
+	n = listxattr(t.path, buf, size);
+	if (n < 0)
+		n = -errno;
+	target_put(&t);
+	reply_bytes(req, n, buf, size);
+	free(buf);
+}
