@@ -107,25 +107,34 @@ static size_t collect(struct number *out)
 	return n;
 }
 
-char *stats_text(size_t *ret_len)
+/* The text that put() prints. */
+static char *print(void (*put)(FILE *f, const struct number *numbers, size_t n), size_t *ret_len)
 {
 	struct number numbers[NUMBERS_MAX];
 	char *text = NULL;
 	FILE *f = open_memstream(&text, ret_len);
-	size_t n;
 
 	if (!f)
 		return NULL;
-	n = collect(numbers);
-	for (size_t k = 0; k < n; k++)
-		fprintf(f, "%s %" PRIu64 "\n", numbers[k].name, numbers[k].value);
-	for (unsigned k = 0; k < OP_COUNT; k++)
-		fprintf(f, "op.%s %" PRIu64 "\n", op_names[k], stats_get((enum counter)k));
+	put(f, numbers, collect(numbers));
 	if (fclose(f)) {
 		free(text);
 		return NULL;
 	}
 	return text;
+}
+
+static void put_stats(FILE *f, const struct number *numbers, size_t n)
+{
+	for (size_t k = 0; k < n; k++)
+		fprintf(f, "%s %" PRIu64 "\n", numbers[k].name, numbers[k].value);
+	for (unsigned k = 0; k < OP_COUNT; k++)
+		fprintf(f, "op.%s %" PRIu64 "\n", op_names[k], stats_get((enum counter)k));
+}
+
+char *stats_text(size_t *ret_len)
+{
+	return print(put_stats, ret_len);
 }
 
 static void json_string(FILE *f, const char *s)
@@ -215,15 +224,8 @@ static void put_engine(FILE *f)
 	fprintf(f, "  },\n");
 }
 
-char *status_text(size_t *ret_len)
+static void put_status(FILE *f, const struct number *numbers, size_t n)
 {
-	struct number numbers[NUMBERS_MAX];
-	char *text = NULL;
-	FILE *f = open_memstream(&text, ret_len);
-	size_t n;
-
-	if (!f)
-		return NULL;
 	fprintf(f, "{\n  \"version\": \"%s\",\n  \"libfuse\": \"%s\",\n  \"pid\": %d,\n", PACKAGE_VERSION,
 		fuse_pkgversion(), (int)getpid());
 	fprintf(f, "  \"backing\": ");
@@ -234,14 +236,13 @@ char *status_text(size_t *ret_len)
 	put_options(f);
 	put_engine(f);
 	fprintf(f, "  \"now\": {\n");
-	n = collect(numbers);
 	for (size_t k = 0; k < n; k++)
 		fprintf(f, "    \"%s\": %" PRIu64 "%s\n", numbers[k].name, numbers[k].value,
 			k + 1 < n ? "," : "");
 	fprintf(f, "  }\n}\n");
-	if (fclose(f)) {
-		free(text);
-		return NULL;
-	}
-	return text;
+}
+
+char *status_text(size_t *ret_len)
+{
+	return print(put_status, ret_len);
 }

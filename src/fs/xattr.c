@@ -72,44 +72,36 @@ static void target_put(struct target *t)
 	inode_fd_put(t->inode);
 }
 
-/* The common end of the two calls that change: rc of the call itself. */
-static int changed(struct target *t, int rc, bool was_right)
+/* Sets name to value, or removes it where value is NULL, and replies. */
+static void change(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size,
+		   int flags)
 {
-	own_change_end(t->inode, t->fd, was_right);
-	capability_forget(t->inode);
-	target_put(t);
-	return rc ? rc : names_changed(NULL, t->inode);
+	struct target t;
+	bool was_right;
+	int rc = target_get(&t, ino);
+
+	if (!rc) {
+		was_right = own_change_begin(t.inode, t.fd);
+		rc = value ? setxattr(t.path, name, value, size, flags) : removexattr(t.path, name);
+		rc = rc ? -errno : 0;
+		own_change_end(t.inode, t.fd, was_right);
+		capability_forget(t.inode);
+		target_put(&t);
+	}
+	reply_result(req, rc ? rc : names_changed(NULL, t.inode));
 }
 
 void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size,
 		 int flags)
 {
-	struct target t;
-	bool was_right;
-	int rc;
-
 	stats_count(OP_SETXATTR);
-	rc = target_get(&t, ino);
-	if (!rc) {
-		was_right = own_change_begin(t.inode, t.fd);
-		rc = changed(&t, setxattr(t.path, name, value, size, flags) ? -errno : 0, was_right);
-	}
-	reply_result(req, rc);
+	change(req, ino, name, value, size, flags);
 }
 
 void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 {
-	struct target t;
-	bool was_right;
-	int rc;
-
 	stats_count(OP_REMOVEXATTR);
-	rc = target_get(&t, ino);
-	if (!rc) {
-		was_right = own_change_begin(t.inode, t.fd);
-		rc = changed(&t, removexattr(t.path, name) ? -errno : 0, was_right);
-	}
-	reply_result(req, rc);
+	change(req, ino, name, NULL, 0, 0);
 }
 
 /* The reply to a call that gives a size first and then the bytes. */
