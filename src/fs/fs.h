@@ -2,8 +2,8 @@
 /*
  * The daemon's shared state, and the rules that its parts keep.
  *
- * Lock order (take left before right; none of them twice):
- *   inode.lock  ->  table.lock  ->  descriptor lock (fdcache)  ->  dirs.lock
+ * Lock order (take left before right; none of them twice, but names, shared):
+ *   names (inode.h)  ->  inode.lock  ->  table.lock  ->  descriptor lock (fdcache)  ->  dirs.lock
  * The store's locks come after all of these. No lock is held across a reply
  * to the kernel. inode.lock alone is held across system calls on BACKING,
  * and those wait for no other request: see region.h.
@@ -50,14 +50,12 @@ struct fs {
 	uint64_t started_ms;
 	struct fuse_session *session;
 	struct mms_pool *pool;
-	struct mms_syncer *syncer; /* NULL unless the sync mode is periodic or a flush was asked for */
+	struct mms_syncer *syncer; /* NULL unless the sync mode is periodic */
 	struct inode *root;
 
 	/* Set by the starter before anything reads them. */
 	_Atomic(uint64_t) mount_dev;    /* st_dev of MNT; 0: not known yet */
 	_Atomic(unsigned) readahead_kb; /* in force; 0: the kernel's own */
-
-	atomic_bool stopping;
 };
 
 extern struct fs fs;

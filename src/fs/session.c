@@ -190,7 +190,6 @@ static void *take_signals(void *arg)
 	if (sig == SIGUSR2)
 		return NULL; /* unmounted */
 	log_info("%s: flushing and unmounting %s", strsignal(sig), fs.mountpoint);
-	atomic_store(&fs.stopping, true);
 	flush_before_end();
 	fuse_session_exit(fs.session);
 	/* The loop may be about to wait when the first wake comes. */
@@ -280,7 +279,6 @@ int session_run(void (*ready)(void *arg), void *arg)
 		rc = -pthread_create(&start_thread, NULL, start, &starter);
 		if (!rc) {
 			rc = loop();
-			atomic_store(&fs.stopping, true);
 			pthread_join(start_thread, NULL);
 		}
 		pthread_kill(signals, SIGUSR2);
