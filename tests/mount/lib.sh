@@ -269,6 +269,20 @@ else
 	export WORK BACKING MNT ASIDE HOME HELPERS MMAPFS MMAPFS_NATIVE TOP_SRCDIR TOP_BUILDDIR
 	chmod 755 "$WORK"
 	mkdir "$BACKING" "$MNT" "$ASIDE" "$HOME"
+	# In a private directory programs and scripts are out of the ordinary user's reach.
+	if is_root && ! { as_user test -x "$MMAPFS" && as_user test -r "$SELF"; }; then
+		mkdir "$WORK/programs"
+		cp "$HERE"/*.sh "$WORK/programs/"
+		SELF=$WORK/programs/$(basename "$SELF")
+		mkdir "$WORK/programs/tree" # what some tests work on
+		tar -C "$TOP_SRCDIR" --exclude=./build --exclude=./.git -cf - . |
+			tar -C "$WORK/programs/tree" -xf -
+		TOP_SRCDIR=$WORK/programs/tree
+		chmod 755 "$TOP_SRCDIR"
+		cp "$MMAPFS" "$WORK/programs/mmapfs"
+		find "$HELPERS" -maxdepth 1 -type f -perm -100 -exec cp {} "$WORK/programs/" ';'
+		MMAPFS=$WORK/programs/mmapfs HELPERS=$WORK/programs
+	fi
 	start_watchdog
 	require_fuse
 fi
