@@ -274,10 +274,10 @@ else
 		mkdir "$WORK/programs"
 		cp "$HERE"/*.sh "$WORK/programs/"
 		SELF=$WORK/programs/$(basename "$SELF")
-		mkdir "$WORK/programs/tree" # what some tests work on
+		mkdir "$WORK/programs/source" # what some tests work on
 		tar -C "$TOP_SRCDIR" --exclude=./build --exclude=./.git -cf - . |
-			tar -C "$WORK/programs/tree" -xf -
-		TOP_SRCDIR=$WORK/programs/tree
+			tar -C "$WORK/programs/source" -xf -
+		TOP_SRCDIR=$WORK/programs/source
 		chmod 755 "$TOP_SRCDIR"
 		cp "$MMAPFS" "$WORK/programs/mmapfs"
 		find "$HELPERS" -maxdepth 1 -type f -perm -100 -exec cp {} "$WORK/programs/" ';'
