@@ -92,12 +92,12 @@ static bool search_locked(struct chunks *c, const struct chunk_want *want, struc
 /* Why there is no room: -ENOBUFS will not pass by itself. */
 static int refusal(const struct chunks *c, const struct budget_share *s)
 {
-	if (c->private_bytes + s->bytes > c->limit_bytes || c->private_count + 1 > c->limit_count)
+	if (c->kept_bytes + s->bytes > c->limit_bytes || c->kept_count + 1 > c->limit_count)
 		return -ENOBUFS;
 	return -EBUSY;
 }
 
-static void accept_locked(struct chunks *c, struct budget_share *s, bool replaces)
+static void accept_locked(struct chunks *c, struct budget_share *s, uint64_t replaces)
 {
 	for (struct list *l = s->victims.next; l != &s->victims; l = l->next)
 		mms_chunk_remove_locked(c, of_queue(l));
@@ -110,22 +110,23 @@ static void accept_locked(struct chunks *c, struct budget_share *s, bool replace
 int mms_budget_take_locked(struct chunks *c, const struct chunk_want *want, unsigned *tries,
 			   struct budget_share *s)
 {
-	bool replaces = !list_empty(&s->victims);
 	bool pinned = false;
+	uint64_t replaces;
 	int r;
 
-	if (replaces)
-		add_victim(s, of_queue(s->victims.next));
+	for (struct list *l = s->victims.next; l != &s->victims; l = l->next)
+		add_victim(s, of_queue(l));
+	replaces = s->victim_count;
 	if (!fits(c, s) && !want->keep)
 		pinned = search_locked(c, want, s);
 	if (fits(c, s)) {
 		accept_locked(c, s, replaces);
 		return 0;
 	}
+	r = refusal(c, s);
 	/* Backwards, so that the queue is as it was. */
 	while (!list_empty(&s->victims))
 		mms_chunk_revive_locked(c, of_queue(s->victims.prev));
-	r = refusal(c, s);
 	if (r == -EBUSY && !want->keep && !want->calm) {
 		if (c->moving) {
 			/* Shares are on their way: back, or to a chunk with an owner. */

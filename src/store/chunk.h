@@ -31,7 +31,16 @@ enum chunk_state {
 };
 
 #define CHUNK_WRITABLE 1u
-#define CHUNK_PRIVATE 2u /* MMS_COW, and was pinned for writing: must live until mms_close() */
+#define CHUNK_PRIVATE 2u  /* MMS_COW, and was pinned for writing: must live until mms_close() */
+#define CHUNK_FULL 4u     /* the whole of a MMS_WANT_FULL file */
+#define CHUNK_LOCKED 8u   /* of a MMS_WANT_LOCKED file, and in memory to stay */
+#define CHUNK_RETIRED 16u /* out of the table: others have it pinned, a longer one replaces it */
+
+/* Which chunks a file has: see struct mms_file. */
+#define SHAPE_SHIFT 63u
+#define SHAPE_FULL 64u
+/* The most that is mapped in one piece. */
+#define FULL_SHIFT (sizeof(void *) >= 8 ? 40u : 30u)
 
 struct mms_chunk {
 	/* Read without a lock, changed under chunks.lock. */
@@ -49,7 +58,8 @@ struct mms_chunk {
 	/* chunks.lock */
 	uint64_t queued_tick; /* when it was put at the end of the queue */
 	uint64_t mapped_ms;
-	struct list queue;   /* of chunks.queue, or of a list of victims */
+	uint32_t holds;      /* parts of it that mms_lock_memory() has locked */
+	struct list queue;   /* of chunks.queue unless kept, or of a list of victims */
 	struct list by_file; /* of mms_file.chunks */
 	struct mms_file *file;
 
@@ -76,7 +86,7 @@ struct chunks {
 
 	_Alignas(64) pthread_mutex_t lock; /* held for no system call */
 	pthread_cond_t changed;            /* a mapping was made or unmapped */
-	struct list queue;                 /* LIVE, not PRIVATE: next victim first */
+	struct list queue;                 /* LIVE, not kept: next victim first */
 	uint64_t queue_len;
 	struct mms_chunk *free_nodes;
 	struct chunk_slab *slabs;
@@ -87,13 +97,15 @@ struct chunks {
 	 * and lowered after the munmap(2) if it is smaller.
 	 */
 	uint64_t used_bytes, used_count, peak_bytes;
-	uint64_t private_bytes, private_count;
+	uint64_t kept_bytes, kept_count;     /* LIVE, and not to be evicted */
+	uint64_t locked_bytes, locked_count; /* of these, CHUNK_LOCKED */
 	unsigned moving; /* threads between mmap(2) or munmap(2) and telling so */
 };
 
 /* What chunk_pin() needs to know. */
 struct chunk_want {
 	struct mms_file *file;
+	unsigned shape; /* of the file, as it was when index and start were computed */
 	uint64_t index;
 	uint64_t start;    /* offset in the chunk */
 	size_t len;        /* bytes to reach, at least 1, inside the chunk */
@@ -113,8 +125,27 @@ void mms_chunks_release(struct chunks *c);
 bool mms_chunk_pin_hit(struct chunks *c, const struct chunk_want *want, struct mms_pin *ret_pin);
 
 /* Pins, mapping first what is missing. The errors are those of mms_pin(),
- * -ENOBUFS where private chunks fill the budget, -ENOENT under only_*. */
+ * -ENOBUFS where kept chunks fill the budget, -ENOENT under only_*, -ESTALE
+ * where the shape of the file has changed: compute anew. */
 int mms_chunk_pin(struct chunks *c, const struct chunk_want *want, struct mms_pin *ret_pin);
+
+/*
+ * Gives the file another shape. Unmaps what can be unmapped of it and is
+ * longer than longest. false: it is MMS_COW and something is mapped still,
+ * in which there may be private changes; the shape is as before.
+ */
+bool mms_chunks_reshape(struct chunks *c, struct mms_file *file, unsigned shape, uint64_t longest);
+
+/* How much of a file that is mapped whole to map: at least its size, and
+ * where the budget allows room to grow in. */
+uint64_t mms_full_length(const struct chunks *c, uint64_t file_size);
+
+/* A pin of mms_lock_memory(), which keeps the chunk from eviction; pin is of
+ * that chunk. */
+void mms_chunk_hold(struct chunks *c, const struct mms_pin *pin);
+void mms_chunk_unhold(struct chunks *c, const struct mms_pin *pin);
+/* One more pin of a chunk that the caller has pinned. */
+struct mms_pin mms_pin_again(const struct mms_pin *pin);
 
 /* Unmaps all of a file that nobody uses any more. */
 void mms_chunks_drop_file(struct chunks *c, struct mms_file *file);
@@ -138,6 +169,26 @@ struct mms_chunk *mms_chunk_new_locked(struct chunks *c);
 /* Into the table and to its file, in state MAPPING. */
 void mms_chunk_insert_locked(struct chunks *c, struct mms_chunk *n, const struct chunk_want *want);
 
+static inline uint32_t mms_chunk_flags(const struct mms_chunk *n)
+{
+	return atomic_load_explicit(&n->flags, memory_order_relaxed);
+}
+
+/* Whether it is not evicted. But for PRIVATE it may be replaced by another
+ * mapping of the same part of the file. */
+static inline bool mms_chunk_kept(const struct mms_chunk *n)
+{
+	return (mms_chunk_flags(n) & (CHUNK_PRIVATE | CHUNK_FULL | CHUNK_LOCKED)) || n->holds;
+}
+
+/* Changes the flags of a LIVE chunk and what follows from them. */
+void mms_chunk_flag_locked(struct chunks *c, struct mms_chunk *n, uint32_t set, uint32_t clear);
+/* Puts a LIVE chunk where evictions look for it, or not; and takes it from there. */
+void mms_chunk_enter_locked(struct chunks *c, struct mms_chunk *n, bool first);
+void mms_chunk_leave_locked(struct chunks *c, struct mms_chunk *n);
+/* Out of the table, mapped as before. */
+void mms_chunk_retire_locked(struct chunks *c, struct mms_chunk *n);
+
 /* Closes a LIVE chunk to new pins and moves it from the queue to victims;
  * false if it is pinned. It stays in the table while the lock is held. */
 bool mms_chunk_kill_locked(struct chunks *c, struct mms_chunk *n, struct list *victims);
@@ -159,7 +210,7 @@ void mms_share_init(struct budget_share *s, uint64_t bytes);
 
 /*
  * Takes s->bytes and one mapping from the budget, choosing victims, which are
- * then out of the table. One may be on s->victims before; on failure all are
+ * then out of the table. Some may be on s->victims before; on failure all are
  * revived. -EAGAIN: the lock was let go for a moment because a retry is worth
  * it; the caller looks at the table again.
  */

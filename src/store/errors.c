@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "errors.h"
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -30,11 +31,39 @@ void mms_error_hint(struct mms_error *err, const char *hint, ...)
 	va_end(ap);
 }
 
-const char *mms_error_text(int code, char *buf, size_t size)
+static const char *damage_text(int code)
 {
-	/* The GNU function may return a text of its own instead of filling buf. */
-	const char *text = strerror_r(-code, buf, size);
+	switch (code) {
+	case -MMS_EMAGIC:
+		return "Bad magic";
+	case -MMS_EVERSION:
+		return "Unsupported version";
+	case -MMS_ECHECKSUM:
+		return "Bad checksum";
+	case -MMS_ETRUNCATED:
+		return "File is truncated";
+	case -MMS_ECORRUPT:
+		return "Corrupt field";
+	case -MMS_EBOUNDS:
+		return "Out of bounds";
+	case -MMS_EALIGN:
+		return "Misaligned";
+	case -MMS_ESPLIT:
+		return "Not mapped in one piece";
+	default:
+		return NULL;
+	}
+}
 
+const char *mms_strerror(int code, char *buf, size_t size)
+{
+	const char *text = damage_text(code);
+
+	if (size == 0)
+		return buf;
+	/* The GNU function may return a text of its own instead of filling buf. */
+	if (!text)
+		text = strerror_r(code == INT_MIN ? INT_MAX : -code, buf, size);
 	if (text != buf)
 		(void)snprintf(buf, size, "%s", text);
 	return buf;
@@ -47,7 +76,7 @@ const char *mms_error_format(const struct mms_error *err, char *buf, size_t size
 	if (size == 0)
 		return buf;
 	(void)snprintf(buf, size, "%s: %s%s%s", err->what,
-		       mms_error_text(err->code, text, sizeof(text)), err->hint[0] ? "; " : "",
+		       mms_strerror(err->code, text, sizeof(text)), err->hint[0] ? "; " : "",
 		       err->hint);
 	return buf;
 }

@@ -12,7 +12,4 @@ __attribute__((format(printf, 3, 4))) int mms_error_set(struct mms_error *err, i
 __attribute__((format(printf, 2, 3))) void mms_error_hint(struct mms_error *err, const char *hint,
 							  ...);
 
-/* The text of a negative errno, into buf. Returns buf. */
-const char *mms_error_text(int code, char *buf, size_t size);
-
 #endif

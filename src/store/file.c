@@ -9,6 +9,7 @@
 
 #include "arith.h"
 #include "errors.h"
+#include "modes.h"
 #include "size.h"
 #include "sys.h"
 
@@ -20,7 +21,8 @@ int mms_file_check_options(const struct mms_file_options *options, struct mms_fi
 	struct mms_file_options o = options ? *options : (struct mms_file_options){0};
 	bool ok = (unsigned)o.mode <= MMS_COW && (unsigned)o.io <= MMS_IO_PREAD &&
 		  (unsigned)o.put <= MMS_PUT_PWRITE && (unsigned)o.advice <= MMS_ADVICE_RANDOM &&
-		  (unsigned)o.preload <= MMS_PRELOAD_POPULATE && (unsigned)o.sync <= MMS_SYNC_NEVER;
+		  (unsigned)o.preload <= MMS_PRELOAD_POPULATE &&
+		  (unsigned)o.sync <= MMS_SYNC_NEVER && !(o.want & ~WANT_ALL);
 
 	if (!ok) {
 		(void)mms_error_set(err, -EINVAL, "opening %s", name);
@@ -79,9 +81,18 @@ static struct mms_file *file_alloc(struct mms_pool *pool, const char *name)
 		goto out_name;
 	if (pthread_cond_init(&file->sync_ended, NULL))
 		goto out_lock;
+	if (pthread_rwlock_init(&file->growing, NULL))
+		goto out_cond;
+	if (pthread_mutex_init(&file->memlock_lock, NULL))
+		goto out_growing;
 	file->pool = pool;
+	atomic_init(&file->refs, 1);
 	atomic_fetch_add(&pool->memory_bytes, sizeof(*file));
 	return file;
+out_growing:
+	pthread_rwlock_destroy(&file->growing);
+out_cond:
+	pthread_cond_destroy(&file->sync_ended);
 out_lock:
 	pthread_mutex_destroy(&file->lock);
 out_name:
@@ -95,6 +106,9 @@ static void file_free(struct mms_file *file)
 {
 	atomic_fetch_sub(&file->pool->memory_bytes, sizeof(*file) + mms_dirty_memory(&file->dirty));
 	mms_dirty_release(&file->dirty);
+	mms_modes_release(file);
+	pthread_mutex_destroy(&file->memlock_lock);
+	pthread_rwlock_destroy(&file->growing);
 	pthread_cond_destroy(&file->sync_ended);
 	pthread_mutex_destroy(&file->lock);
 	free(file->name);
@@ -116,6 +130,11 @@ int mms_adopt(struct mms_pool *pool, int fd, const char *name,
 	file = file_alloc(pool, name);
 	if (!file)
 		return mms_error_set(err, -ENOMEM, "opening %s", name);
+	r = mms_modes_init(file, o.want);
+	if (r) {
+		file_free(file);
+		return mms_error_set(err, r, "opening %s", name);
+	}
 	file->id = atomic_fetch_add(&pool->next_file_id, 1);
 	file->cow = o.mode == MMS_COW;
 	file->io = o.io;
@@ -128,7 +147,9 @@ int mms_adopt(struct mms_pool *pool, int fd, const char *name,
 	file->first_fd = fd;
 	atomic_store(&file->fd, fd);
 	atomic_store(&file->mode, o.mode);
+	atomic_store(&file->shape, pool->chunks.shift);
 	list_init(&file->chunks);
+	list_init(&file->memlocks);
 	list_init(&file->dirty_link);
 	pthread_mutex_lock(&pool->files_lock);
 	pool->n_files++;
@@ -136,6 +157,7 @@ int mms_adopt(struct mms_pool *pool, int fd, const char *name,
 	*ret_file = file;
 	/* Hints: a file that is slow to read is still open. */
 	(void)mms_advise(file, 0, 0, o.advice);
+	mms_modes_open(file);
 	(void)mms_preload(file, 0, 0, o.preload);
 	return 0;
 }
@@ -183,13 +205,38 @@ int mms_upgrade(struct mms_file *file, int fd)
 	atomic_store(&file->fd, fd);
 	atomic_store(&file->mode, MMS_RDWR);
 	atomic_store(&file->map_errno, 0);
+	mms_full_follow(file);
 	return 0;
+}
+
+void mms_file_ref(struct mms_file *file)
+{
+	atomic_fetch_add_explicit(&file->refs, 1, memory_order_relaxed);
+}
+
+void mms_file_unref(struct mms_file *file)
+{
+	struct mms_pool *pool = file->pool;
+	int fd;
+
+	if (atomic_fetch_sub_explicit(&file->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	mms_preload_cancel(file); /* of views that came after mms_close() */
+	mms_chunks_drop_file(&pool->chunks, file);
+	fd = atomic_load(&file->fd);
+	if (fd != file->first_fd)
+		(void)pool->sys->close(fd);
+	(void)pool->sys->close(file->first_fd);
+	pthread_mutex_lock(&pool->files_lock);
+	pool->n_files--;
+	pthread_mutex_unlock(&pool->files_lock);
+	file_free(file);
 }
 
 int mms_close(struct mms_file *file)
 {
 	struct mms_pool *pool;
-	int fd, r = 0;
+	int r = 0;
 
 	if (!file)
 		return 0;
@@ -199,20 +246,17 @@ int mms_close(struct mms_file *file)
 	if (file->sync == MMS_SYNC_IMMEDIATE || file->sync == MMS_SYNC_LAZY)
 		r = mms_sync(file, 0, 0, 0);
 	(void)mms_touch(file);
-	mms_chunks_drop_file(&pool->chunks, file);
+	mms_memlock_release(file);
 	pthread_mutex_lock(&pool->files_lock);
 	if (file->listed) {
 		list_del(&file->dirty_link);
+		file->listed = false;
 		pool->n_dirty_files--;
 	}
-	pool->n_files--;
 	pthread_mutex_unlock(&pool->files_lock);
-	atomic_fetch_sub(&pool->dirty_bytes, file->dirty.n_blocks * MMS_BLOCK_BYTES);
-	fd = atomic_load(&file->fd);
-	if (fd != file->first_fd)
-		(void)pool->sys->close(fd);
-	(void)pool->sys->close(file->first_fd);
-	file_free(file);
+	/* What is dirty now is the kernel's, also if a view keeps the file. */
+	mms_mark_unallocated(file, 0, UINT64_MAX);
+	mms_file_unref(file);
 	return r;
 }
 
@@ -230,6 +274,7 @@ int mms_size(const struct mms_file *file, uint64_t *ret_size)
 
 	if (r)
 		return r;
+	mms_file_size_seen((struct mms_file *)(uintptr_t)file, (uint64_t)st.st_size);
 	*ret_size = (uint64_t)st.st_size;
 	return 0;
 }
@@ -255,7 +300,7 @@ const char *mms_file_why_unmapped(const struct mms_file *file, uint64_t size)
 		return "io=pread";
 	if (code)
 		return not_mappable(code);
-	if (file->io == MMS_IO_AUTO && size < file->pool->small_bytes)
+	if (file->io == MMS_IO_AUTO && size < file->pool->small_bytes && !mms_file_is_full(file))
 		return "small file";
 	return NULL;
 }

@@ -16,9 +16,10 @@ enum dirty_class {
 struct preloader;
 
 /*
- * Lock order: dirty.lock of a file, then pool.files_lock. chunks.lock and the
- * preloader's lock are taken alone. None is held over a call that can wait
- * for the disk.
+ * Lock order: memlock_lock of a file, then its lock, then pool.files_lock.
+ * chunks.lock and the preloader's lock are taken alone, but for memlock_lock.
+ * That one is held while mlock(2) reads pages in; no other is held over a call
+ * that can wait for the disk.
  */
 struct mms_pool {
 	const struct mms_sys *sys; /* set before start */

@@ -204,7 +204,7 @@ static int populate_step(struct mms_file *file, uint64_t offset, size_t len, boo
 	int r;
 
 	if (map && !mms_file_pin(file, offset, len, PIN_KEEP, &pin)) {
-		r = sys->madvise(pin.addr, pin.len, MMS_SYS_POPULATE);
+		r = sys->madvise(pin.addr, pin.len, MMS_ADVICE_POPULATE_READ);
 		if (r) {
 			r = read_in(file, offset, offset + pin.len, NULL);
 			if (!r)

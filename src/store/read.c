@@ -7,9 +7,14 @@
 #include "file.h"
 #include "sys.h"
 
+uint64_t mms_file_chunk_start(const struct mms_file *file, uint64_t offset)
+{
+	return u64_align_down(offset, 1ULL << mms_file_shift(file));
+}
+
 size_t mms_file_chunk_part(const struct mms_file *file, uint64_t offset, uint64_t len)
 {
-	uint64_t chunk_bytes = 1ULL << file->pool->chunks.shift;
+	uint64_t chunk_bytes = 1ULL << mms_file_shift(file);
 
 	return (size_t)u64_min(len, chunk_bytes - (offset & (chunk_bytes - 1)));
 }
@@ -17,20 +22,27 @@ size_t mms_file_chunk_part(const struct mms_file *file, uint64_t offset, uint64_
 int mms_file_pin(struct mms_file *file, uint64_t offset, size_t len, unsigned how,
 		 struct mms_pin *ret_pin)
 {
-	struct chunks *c = &file->pool->chunks;
-	const struct chunk_want want = {
+	struct chunk_want want = {
 		.file = file,
-		.index = offset >> c->shift,
-		.start = offset & ((1ULL << c->shift) - 1),
-		.len = mms_file_chunk_part(file, offset, len),
 		.write = how & PIN_WRITE,
 		.calm = how & PIN_CALM,
 		.keep = how & PIN_KEEP,
 		.only_hit = how & PIN_MAPPED,
 		.only_private = how & PIN_PRIVATE,
 	};
+	int r;
 
-	return mms_chunk_pin(c, &want, ret_pin);
+	do {
+		uint64_t chunk_bytes;
+
+		want.shape = atomic_load(&file->shape);
+		chunk_bytes = 1ULL << (want.shape & SHAPE_SHIFT);
+		want.index = offset >> (want.shape & SHAPE_SHIFT);
+		want.start = offset & (chunk_bytes - 1);
+		want.len = (size_t)u64_min(len, chunk_bytes - want.start);
+		r = mms_chunk_pin(&file->pool->chunks, &want, ret_pin);
+	} while (r == -ESTALE);
+	return r;
 }
 
 int mms_pin(struct mms_file *file, uint64_t offset, size_t len, unsigned flags,
@@ -87,19 +99,30 @@ ssize_t mms_file_pread(struct mms_file *file, void *buf, size_t len, uint64_t of
 	return (ssize_t)done;
 }
 
+static size_t block_part(uint64_t offset, size_t len)
+{
+	return size_bound(len, MMS_BLOCK_BYTES - offset % MMS_BLOCK_BYTES);
+}
+
 /* One piece that lies in one chunk, from the mapping if there is one. Returns
- * the count that was copied, or 0: read it otherwise. */
-static size_t read_piece(struct mms_file *file, void *buf, size_t len, uint64_t offset,
+ * the count that was copied, or 0: read *len bytes otherwise. */
+static size_t read_piece(struct mms_file *file, void *buf, size_t *len, uint64_t offset,
 			 unsigned how)
 {
 	struct mms_pin pin;
 	size_t n;
 	int r;
 
-	if (mms_file_pin(file, offset, len, how, &pin))
+	if (mms_file_pin(file, offset, *len, how, &pin))
 		return 0;
 	n = pin.len;
 	r = mms_copy(buf, pin.addr, n);
+	/* Private changes are nowhere but in the mapping: what faults beside
+	 * them must not take them along. */
+	if (r && file->cow) {
+		n = *len = block_part(offset, n);
+		r = mms_copy(buf, pin.addr, n);
+	}
 	mms_unpin(&pin);
 	/* pread(2) knows why: the end of a file that shrank, or an error. */
 	return r ? 0 : n;
@@ -117,7 +140,7 @@ static ssize_t read_pieces(struct mms_file *file, char *buf, size_t len, uint64_
 
 	while (done < len) {
 		size_t piece = mms_file_chunk_part(file, offset + done, len - done);
-		size_t mapped = read_piece(file, buf + done, piece, offset + done, how);
+		size_t mapped = read_piece(file, buf + done, &piece, offset + done, how);
 		ssize_t n;
 
 		if (mapped) {

@@ -180,6 +180,7 @@ static void sync_locked(struct mms_file *file, bool meta)
 	mms_dirty_clear(&file->dirty);
 	account_locked(file, blocks, memory);
 	file->is_dirty = false;
+	atomic_fetch_add(&file->sync_epoch, 1);
 	file->syncing = true;
 	file->syncing_meta = meta;
 	if (meta)
@@ -191,6 +192,7 @@ static void sync_locked(struct mms_file *file, bool meta)
 	if (r) {
 		file->sync_failed = number;
 		file->sync_error = r;
+		atomic_fetch_add(&file->sync_epoch, 1);
 	}
 	relist_locked(file);
 	pthread_cond_broadcast(&file->sync_ended);
@@ -215,18 +217,32 @@ int mms_sync(struct mms_file *file, uint64_t offset, uint64_t len, unsigned flag
 	if (file->syncing && meta && !file->syncing_meta)
 		force = true;
 	for (;;) {
-		bool served = (meta ? file->meta_begun : file->syncs_begun) >= ours;
+		uint64_t begun = meta ? file->meta_begun : file->syncs_begun;
+		bool under_way = file->syncing && begun == file->syncs_begun;
 
+		/* All that was dirty at the call is in one that began since, and has ended. Who is
+		 * served does not wait for the next one, or those who commit together would come
+		 * apart. Which fsync(2) came before the one under way is not remembered. */
+		if (under_way ? !meta && begun > ours : begun >= ours)
+			break;
 		if (file->syncing)
 			pthread_cond_wait(&file->sync_ended, &file->lock);
-		else if (served)
-			break; /* all that was dirty at the call is in one that began since */
 		else if (force || (file->is_dirty && mms_dirty_any(&file->dirty, offset, len)))
 			sync_locked(file, meta);
 		else
 			break;
 	}
 	r = file->sync_failed >= first ? file->sync_error : 0;
+	pthread_mutex_unlock(&file->lock);
+	return r;
+}
+
+int mms_file_sync_error(struct mms_file *file)
+{
+	int r;
+
+	pthread_mutex_lock(&file->lock);
+	r = file->sync_failed ? file->sync_error : 0;
 	pthread_mutex_unlock(&file->lock);
 	return r;
 }

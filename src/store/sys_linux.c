@@ -6,12 +6,21 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 /* Newer than the headers that some supported systems compile with. */
+#ifndef MADV_COLD
+#define MADV_COLD 20
+#define MADV_PAGEOUT 21
+#endif
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22
+#define MADV_POPULATE_WRITE 23
+#endif
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
 #endif
 #ifndef RENAME_NOREPLACE
 #define RENAME_NOREPLACE (1u << 0)
@@ -77,16 +86,80 @@ static int sys_futimens(int fd, const struct timespec times[2])
 	return result(futimens(fd, times));
 }
 
-static int sys_fadvise(int fd, enum mms_sys_advice advice)
+static int sys_allocate(int fd, uint64_t offset, uint64_t len)
 {
-	static const int words[] = {
-		[MMS_SYS_NORMAL] = POSIX_FADV_NORMAL,
-		[MMS_SYS_SEQUENTIAL] = POSIX_FADV_SEQUENTIAL,
-		[MMS_SYS_RANDOM] = POSIX_FADV_RANDOM,
-		[MMS_SYS_POPULATE] = POSIX_FADV_WILLNEED,
-	};
+	/* Not posix_fallocate(), which writes zeros where the file system
+	 * cannot: the caller decides. */
+	return result(fallocate(fd, 0, (off_t)offset, (off_t)len));
+}
 
-	return -posix_fadvise(fd, 0, 0, words[advice]);
+static int sys_reserve(int fd, uint64_t offset, uint64_t len)
+{
+	return result(fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)len));
+}
+
+static int sys_seek_data(int fd, uint64_t offset, uint64_t *ret_offset)
+{
+	off_t at = lseek(fd, (off_t)offset, SEEK_DATA);
+
+	if (at < 0)
+		return -errno;
+	*ret_offset = (uint64_t)at;
+	return 0;
+}
+
+static int sys_fadvise(int fd, uint64_t offset, uint64_t len, enum mms_advice advice)
+{
+	int word;
+
+	switch (advice) {
+	case MMS_ADVICE_NORMAL:
+		word = POSIX_FADV_NORMAL;
+		break;
+	case MMS_ADVICE_SEQUENTIAL:
+		word = POSIX_FADV_SEQUENTIAL;
+		break;
+	case MMS_ADVICE_RANDOM:
+		word = POSIX_FADV_RANDOM;
+		break;
+	case MMS_ADVICE_WILLNEED:
+		word = POSIX_FADV_WILLNEED;
+		break;
+	case MMS_ADVICE_DONTNEED:
+		word = POSIX_FADV_DONTNEED;
+		break;
+	default:
+		return -EINVAL;
+	}
+	return -posix_fadvise(fd, (off_t)offset, (off_t)len, word);
+}
+
+static int sys_lock(int fd, int type, uint64_t offset, uint64_t len, bool wait)
+{
+	struct flock lock = {.l_type = (short)type,
+			     .l_whence = SEEK_SET,
+			     .l_start = (off_t)offset,
+			     .l_len = (off_t)len};
+	int r = result(fcntl(fd, wait ? F_OFD_SETLKW : F_OFD_SETLK, &lock));
+
+	return r == -EACCES ? -EAGAIN : r;
+}
+
+static int sys_lock_test(int fd, int type, uint64_t offset, uint64_t len, int *ret_type,
+			 uint64_t *ret_offset, uint64_t *ret_len)
+{
+	struct flock lock = {.l_type = (short)type,
+			     .l_whence = SEEK_SET,
+			     .l_start = (off_t)offset,
+			     .l_len = (off_t)len};
+	int r = result(fcntl(fd, F_OFD_GETLK, &lock));
+
+	if (r)
+		return r;
+	*ret_type = lock.l_type;
+	*ret_offset = (uint64_t)lock.l_start;
+	*ret_len = (uint64_t)lock.l_len;
+	return 0;
 }
 
 static int sys_mmap(size_t len, int prot, int flags, int fd, uint64_t offset, void **ret_addr)
@@ -104,16 +177,68 @@ static int sys_munmap(void *addr, size_t len)
 	return result(munmap(addr, len));
 }
 
-static int sys_madvise(void *addr, size_t len, enum mms_sys_advice advice)
+static int sys_madvise(void *addr, size_t len, enum mms_advice advice)
 {
 	static const int words[] = {
-		[MMS_SYS_NORMAL] = MADV_NORMAL,
-		[MMS_SYS_SEQUENTIAL] = MADV_SEQUENTIAL,
-		[MMS_SYS_RANDOM] = MADV_RANDOM,
-		[MMS_SYS_POPULATE] = MADV_POPULATE_READ,
+		[MMS_ADVICE_NORMAL] = MADV_NORMAL,
+		[MMS_ADVICE_SEQUENTIAL] = MADV_SEQUENTIAL,
+		[MMS_ADVICE_RANDOM] = MADV_RANDOM,
+		[MMS_ADVICE_HUGEPAGE] = MADV_HUGEPAGE,
+		[MMS_ADVICE_NOHUGEPAGE] = MADV_NOHUGEPAGE,
+		[MMS_ADVICE_DONTFORK] = MADV_DONTFORK,
+		[MMS_ADVICE_DOFORK] = MADV_DOFORK,
+		[MMS_ADVICE_DONTDUMP] = MADV_DONTDUMP,
+		[MMS_ADVICE_DODUMP] = MADV_DODUMP,
+		[MMS_ADVICE_MERGEABLE] = MADV_MERGEABLE,
+		[MMS_ADVICE_UNMERGEABLE] = MADV_UNMERGEABLE,
+		[MMS_ADVICE_WILLNEED] = MADV_WILLNEED,
+		[MMS_ADVICE_DONTNEED] = MADV_DONTNEED,
+		[MMS_ADVICE_COLD] = MADV_COLD,
+		[MMS_ADVICE_PAGEOUT] = MADV_PAGEOUT,
+		[MMS_ADVICE_POPULATE_READ] = MADV_POPULATE_READ,
+		[MMS_ADVICE_POPULATE_WRITE] = MADV_POPULATE_WRITE,
+		[MMS_ADVICE_COLLAPSE] = MADV_COLLAPSE,
 	};
 
 	return result(madvise(addr, len, words[advice]));
+}
+
+static int sys_mlock(const void *addr, size_t len)
+{
+	return result(mlock(addr, len));
+}
+
+static int sys_munlock(const void *addr, size_t len)
+{
+	return result(munlock(addr, len));
+}
+
+static int sys_memlock(uint64_t *ret_limit, uint64_t *ret_locked)
+{
+	unsigned long long kib = 0;
+	bool found = false;
+	struct rlimit limit;
+	char line[128];
+	FILE *f;
+
+	if (getrlimit(RLIMIT_MEMLOCK, &limit) < 0)
+		return -errno;
+	f = fopen("/proc/self/status", "re");
+	if (!f)
+		return -errno;
+	while (!found && fgets(line, sizeof(line), f))
+		found = sscanf(line, "VmLck: %llu", &kib) == 1;
+	(void)fclose(f);
+	if (!found)
+		return -ENODATA;
+	*ret_limit = limit.rlim_cur == RLIM_INFINITY ? UINT64_MAX : (uint64_t)limit.rlim_cur;
+	*ret_locked = kib * 1024;
+	return 0;
+}
+
+static int sys_memfd(const char *name)
+{
+	return result(memfd_create(name, MFD_CLOEXEC));
 }
 
 static int sys_mkdir(const char *path, mode_t perm)
@@ -134,6 +259,11 @@ static int sys_rename_new(const char *from, const char *to)
 		return -errno;
 	(void)unlink(from);
 	return 0;
+}
+
+static int sys_rename_over(const char *from, const char *to)
+{
+	return result(rename(from, to));
 }
 
 static int sys_unlink(const char *path)
@@ -158,6 +288,13 @@ static int sys_thread_start(pthread_t *ret_thread, void *(*run)(void *), void *a
 	r = pthread_create(ret_thread, NULL, run, arg);
 	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return -r;
+}
+
+static void sys_sleep_ms(unsigned ms)
+{
+	struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
+
+	(void)nanosleep(&t, NULL);
 }
 
 static uint64_t sys_max_map_count(void)
@@ -196,17 +333,28 @@ const struct mms_sys mms_sys_default = {
 	.pread = sys_pread,
 	.pwrite = sys_pwrite,
 	.ftruncate = sys_ftruncate,
+	.allocate = sys_allocate,
+	.reserve = sys_reserve,
+	.seek_data = sys_seek_data,
 	.fsync = sys_fsync,
 	.fdatasync = sys_fdatasync,
 	.futimens = sys_futimens,
 	.fadvise = sys_fadvise,
+	.lock = sys_lock,
+	.lock_test = sys_lock_test,
 	.mmap = sys_mmap,
 	.munmap = sys_munmap,
 	.madvise = sys_madvise,
+	.mlock = sys_mlock,
+	.munlock = sys_munlock,
+	.memlock = sys_memlock,
+	.memfd = sys_memfd,
 	.mkdir = sys_mkdir,
 	.rename_new = sys_rename_new,
+	.rename_over = sys_rename_over,
 	.unlink = sys_unlink,
 	.thread_start = sys_thread_start,
+	.sleep_ms = sys_sleep_ms,
 	.max_map_count = sys_max_map_count,
 	.monotonic_ms = sys_monotonic_ms,
 	.realtime = sys_realtime,

@@ -129,6 +129,7 @@ void mms_chunk_insert_locked(struct chunks *c, struct mms_chunk *n, const struct
 	atomic_store_explicit(&n->file_id, want->file->id, memory_order_relaxed);
 	atomic_store_explicit(&n->index, want->index, memory_order_relaxed);
 	atomic_store_explicit(&n->flags, 0, memory_order_relaxed);
+	n->holds = 0;
 	atomic_store_explicit(&n->state, CHUNK_MAPPING, memory_order_relaxed);
 	atomic_store_explicit(&n->next, atomic_load_explicit(bucket, memory_order_relaxed),
 			      memory_order_relaxed);
@@ -138,7 +139,7 @@ void mms_chunk_insert_locked(struct chunks *c, struct mms_chunk *n, const struct
 	n->file = want->file;
 }
 
-void mms_chunk_remove_locked(struct chunks *c, struct mms_chunk *n)
+static void unchain_locked(struct chunks *c, struct mms_chunk *n)
 {
 	_Atomic(struct mms_chunk *) *at;
 	struct mms_chunk *next;
@@ -149,7 +150,91 @@ void mms_chunk_remove_locked(struct chunks *c, struct mms_chunk *n)
 		at = &next->next;
 	atomic_store_explicit(at, atomic_load_explicit(&n->next, memory_order_relaxed),
 			      memory_order_release);
+}
+
+void mms_chunk_remove_locked(struct chunks *c, struct mms_chunk *n)
+{
+	uint32_t flags = mms_chunk_flags(n);
+
+	if (!(flags & CHUNK_RETIRED))
+		unchain_locked(c, n);
+	if (flags & CHUNK_LOCKED) {
+		c->locked_bytes -= n->len;
+		c->locked_count--;
+	}
 	list_del(&n->by_file);
 	n->file->n_chunks--;
 	n->file = NULL;
+}
+
+/* ------------------------------------------------- whom evictions may see */
+
+void mms_chunk_enter_locked(struct chunks *c, struct mms_chunk *n, bool first)
+{
+	if (mms_chunk_kept(n)) {
+		c->kept_bytes += n->len;
+		c->kept_count++;
+		return;
+	}
+	if (first)
+		list_add_head(&c->queue, &n->queue);
+	else
+		list_add_tail(&c->queue, &n->queue);
+	c->queue_len++;
+}
+
+void mms_chunk_leave_locked(struct chunks *c, struct mms_chunk *n)
+{
+	if (mms_chunk_kept(n)) {
+		c->kept_bytes -= n->len;
+		c->kept_count--;
+		return;
+	}
+	list_del(&n->queue);
+	c->queue_len--;
+}
+
+void mms_chunk_flag_locked(struct chunks *c, struct mms_chunk *n, uint32_t set, uint32_t clear)
+{
+	uint32_t old = mms_chunk_flags(n);
+	uint32_t new = (old & ~clear) | set;
+
+	mms_chunk_leave_locked(c, n);
+	atomic_store_explicit(&n->flags, new, memory_order_relaxed);
+	if (~old & new &CHUNK_LOCKED) {
+		c->locked_bytes += n->len;
+		c->locked_count++;
+	} else if (old & ~new &CHUNK_LOCKED) {
+		c->locked_bytes -= n->len;
+		c->locked_count--;
+	}
+	mms_chunk_enter_locked(c, n, false);
+}
+
+void mms_chunk_retire_locked(struct chunks *c, struct mms_chunk *n)
+{
+	unchain_locked(c, n);
+	mms_chunk_flag_locked(c, n, CHUNK_RETIRED, CHUNK_FULL | CHUNK_LOCKED);
+}
+
+void mms_chunk_hold(struct chunks *c, const struct mms_pin *pin)
+{
+	struct mms_chunk *n = pin->chunk;
+
+	pthread_mutex_lock(&c->lock);
+	mms_chunk_leave_locked(c, n);
+	n->holds++;
+	mms_chunk_enter_locked(c, n, false);
+	pthread_mutex_unlock(&c->lock);
+}
+
+void mms_chunk_unhold(struct chunks *c, const struct mms_pin *pin)
+{
+	struct mms_chunk *n = pin->chunk;
+
+	pthread_mutex_lock(&c->lock);
+	mms_chunk_leave_locked(c, n);
+	n->holds--;
+	mms_chunk_enter_locked(c, n, false);
+	pthread_mutex_unlock(&c->lock);
 }

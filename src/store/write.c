@@ -13,6 +13,7 @@
 
 #include "arith.h"
 #include "file.h"
+#include "modes.h"
 #include "sys.h"
 
 struct write_job {
@@ -55,8 +56,11 @@ static void owe_time(struct mms_file *file)
 
 static ssize_t put_pwrite(struct write_job *job, size_t at, size_t len)
 {
-	ssize_t n = mms_file_pwrite(job->file, job->buf + at, len, job->offset + at);
+	ssize_t n;
 
+	pthread_rwlock_rdlock(&job->file->growing);
+	n = mms_file_pwrite(job->file, job->buf + at, len, job->offset + at);
+	pthread_rwlock_unlock(&job->file->growing);
 	if (n > 0) {
 		job->pwritten += (size_t)n;
 		/* The kernel has stamped the file later than any store before. */
@@ -217,6 +221,8 @@ static ssize_t put_private(struct write_job *job)
 
 		if (n == -EFAULT)
 			n = why_fault(job->file, job->offset + at);
+		else if (n == -MMS_EBOUNDS)
+			n = -EFBIG; /* cut off meanwhile */
 		if (n < 0 && at == 0)
 			return n;
 		if (n <= 0)
@@ -269,30 +275,4 @@ ssize_t mms_write(struct mms_file *file, const void *buf, size_t len, uint64_t o
 			return r;
 	}
 	return n;
-}
-
-int mms_resize(struct mms_file *file, uint64_t size)
-{
-	uint64_t cut = u64_align_up(size, MMS_BLOCK_BYTES);
-	int r;
-
-	if (atomic_load(&file->mode) != MMS_RDWR)
-		return -EINVAL;
-	if (size > OFFSET_MAX)
-		return -EFBIG;
-	atomic_fetch_add(&file->resizes_begun, 1);
-	do {
-		r = file->pool->sys->ftruncate(atomic_load(&file->fd), size);
-	} while (r == -EINTR);
-	if (!r) {
-		/* What is cut off, or never was, has no blocks on the disk. */
-		mms_mark_unallocated(file, cut, UINT64_MAX - cut);
-		atomic_fetch_add(&file->stamps, 1);
-		mms_untouch(file);
-		mms_file_dirtied(file, 0, 0);
-	}
-	atomic_fetch_add(&file->resizes_done, 1);
-	if (!r && file->sync == MMS_SYNC_IMMEDIATE)
-		r = mms_sync(file, 0, 0, 0);
-	return r;
 }

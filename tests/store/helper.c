@@ -5,12 +5,16 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <limits.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 struct call_plan t_call[CALLS];
 _Atomic uint64_t t_mapped, t_mapped_peak, t_maps_now, t_maps_peak, t_clock_ms;
+_Atomic int t_mmap_flags;
+atomic_bool t_dax;
 size_t t_short_io;
+uint64_t t_lie_size;
 
 void t_fail(enum call call, int code, int skip, int n)
 {
@@ -60,7 +64,13 @@ static int t_fd_flags(int fd)
 
 static int t_fstat(int fd, struct stat *st)
 {
-	WRAP(CALL_FSTAT, fstat)(fd, st);
+	int r = trip(CALL_FSTAT);
+
+	if (!r)
+		r = mms_sys_default.fstat(fd, st);
+	if (!r && t_lie_size)
+		st->st_size = (off_t)t_lie_size;
+	return r;
 }
 
 static size_t shorter(size_t len)
@@ -83,6 +93,21 @@ static int t_ftruncate(int fd, uint64_t size)
 	WRAP(CALL_FTRUNCATE, ftruncate)(fd, size);
 }
 
+static int t_allocate(int fd, uint64_t offset, uint64_t len)
+{
+	WRAP(CALL_ALLOCATE, allocate)(fd, offset, len);
+}
+
+static int t_reserve(int fd, uint64_t offset, uint64_t len)
+{
+	WRAP(CALL_RESERVE, reserve)(fd, offset, len);
+}
+
+static int t_seek_data(int fd, uint64_t offset, uint64_t *ret_offset)
+{
+	WRAP(CALL_SEEK_DATA, seek_data)(fd, offset, ret_offset);
+}
+
 static int t_fsync(int fd)
 {
 	WRAP(CALL_FSYNC, fsync)(fd);
@@ -98,9 +123,20 @@ static int t_futimens(int fd, const struct timespec times[2])
 	WRAP(CALL_FUTIMENS, futimens)(fd, times);
 }
 
-static int t_fadvise(int fd, enum mms_sys_advice advice)
+static int t_fadvise(int fd, uint64_t offset, uint64_t len, enum mms_advice advice)
 {
-	WRAP(CALL_FADVISE, fadvise)(fd, advice);
+	WRAP(CALL_FADVISE, fadvise)(fd, offset, len, advice);
+}
+
+static int t_lock(int fd, int type, uint64_t offset, uint64_t len, bool wait)
+{
+	WRAP(CALL_LOCK, lock)(fd, type, offset, len, wait);
+}
+
+static int t_lock_test(int fd, int type, uint64_t offset, uint64_t len, int *ret_type,
+		       uint64_t *ret_offset, uint64_t *ret_len)
+{
+	WRAP(CALL_LOCK_TEST, lock_test)(fd, type, offset, len, ret_type, ret_offset, ret_len);
 }
 
 static void raise_peak(_Atomic uint64_t *peak, uint64_t now)
@@ -115,6 +151,9 @@ static int t_mmap(size_t len, int prot, int flags, int fd, uint64_t offset, void
 {
 	int r = trip(CALL_MMAP);
 
+	atomic_store(&t_mmap_flags, flags);
+	if (atomic_load(&t_dax) && (flags & MAP_SYNC))
+		flags = MAP_SHARED;
 	if (!r)
 		r = mms_sys_default.mmap(len, prot, flags, fd, offset, ret_addr);
 	if (!r) {
@@ -137,9 +176,29 @@ static int t_munmap(void *addr, size_t len)
 	return r;
 }
 
-static int t_madvise(void *addr, size_t len, enum mms_sys_advice advice)
+static int t_madvise(void *addr, size_t len, enum mms_advice advice)
 {
 	WRAP(CALL_MADVISE, madvise)(addr, len, advice);
+}
+
+static int t_mlock(const void *addr, size_t len)
+{
+	WRAP(CALL_MLOCK, mlock)(addr, len);
+}
+
+static int t_munlock(const void *addr, size_t len)
+{
+	WRAP(CALL_MUNLOCK, munlock)(addr, len);
+}
+
+static int t_memlock(uint64_t *ret_limit, uint64_t *ret_locked)
+{
+	WRAP(CALL_MEMLOCK, memlock)(ret_limit, ret_locked);
+}
+
+static int t_memfd(const char *name)
+{
+	WRAP(CALL_MEMFD, memfd)(name);
 }
 
 static int t_mkdir(const char *path, mode_t perm)
@@ -152,6 +211,11 @@ static int t_rename_new(const char *from, const char *to)
 	WRAP(CALL_RENAME_NEW, rename_new)(from, to);
 }
 
+static int t_rename_over(const char *from, const char *to)
+{
+	WRAP(CALL_RENAME_OVER, rename_over)(from, to);
+}
+
 static int t_unlink(const char *path)
 {
 	WRAP(CALL_UNLINK, unlink)(path);
@@ -160,6 +224,11 @@ static int t_unlink(const char *path)
 static int t_thread_start(pthread_t *ret_thread, void *(*run)(void *), void *arg)
 {
 	WRAP(CALL_THREAD_START, thread_start)(ret_thread, run, arg);
+}
+
+static void t_sleep_ms(unsigned ms)
+{
+	mms_sys_default.sleep_ms(ms);
 }
 
 static uint64_t t_max_map_count(void)
@@ -186,17 +255,28 @@ static const struct mms_sys counting = {
 	.pread = t_pread,
 	.pwrite = t_pwrite,
 	.ftruncate = t_ftruncate,
+	.allocate = t_allocate,
+	.reserve = t_reserve,
+	.seek_data = t_seek_data,
 	.fsync = t_fsync,
 	.fdatasync = t_fdatasync,
 	.futimens = t_futimens,
 	.fadvise = t_fadvise,
+	.lock = t_lock,
+	.lock_test = t_lock_test,
 	.mmap = t_mmap,
 	.munmap = t_munmap,
 	.madvise = t_madvise,
+	.mlock = t_mlock,
+	.munlock = t_munlock,
+	.memlock = t_memlock,
+	.memfd = t_memfd,
 	.mkdir = t_mkdir,
 	.rename_new = t_rename_new,
+	.rename_over = t_rename_over,
 	.unlink = t_unlink,
 	.thread_start = t_thread_start,
+	.sleep_ms = t_sleep_ms,
 	.max_map_count = t_max_map_count,
 	.monotonic_ms = t_monotonic_ms,
 	.realtime = t_realtime,
@@ -218,7 +298,9 @@ static void make_dir(void)
 	atomic_store(&t_maps_now, 0);
 	atomic_store(&t_maps_peak, 0);
 	atomic_store(&t_clock_ms, 0);
+	atomic_store(&t_dax, false);
 	t_short_io = 0;
+	t_lie_size = 0;
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
@@ -343,6 +425,42 @@ struct mms_stats t_stats(struct mms_pool *pool)
 
 	mms_pool_stats(pool, &s);
 	return s;
+}
+
+bool t_vma_at(const void *addr, struct t_vma *ret_vma)
+{
+	FILE *f = fopen("/proc/self/smaps", "r");
+	bool inside = false, done = false;
+	unsigned long long start, end, kib;
+	char line[4096];
+
+	ck_assert_ptr_nonnull(f);
+	while (!done && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%llx-%llx ", &start, &end) == 2) {
+			inside = (uintptr_t)addr >= start && (uintptr_t)addr < end;
+			if (inside)
+				*ret_vma = (struct t_vma){.start = (uintptr_t)start,
+							  .end = (uintptr_t)end};
+		} else if (inside && sscanf(line, "Locked: %llu", &kib) == 1) {
+			ret_vma->locked_kib = kib;
+		} else if (inside && strncmp(line, "VmFlags:", 8) == 0) {
+			line[strcspn(line, "\n")] = '\0';
+			snprintf(ret_vma->flags, sizeof(ret_vma->flags), "%.200s ", line + 8);
+			done = true;
+		}
+	}
+	fclose(f);
+	return done;
+}
+
+bool t_vma_has(const void *addr, const char *flag)
+{
+	struct t_vma vma;
+	char word[8];
+
+	snprintf(word, sizeof(word), " %s ", flag);
+	ck_assert(t_vma_at(addr, &vma));
+	return strstr(vma.flags, word) != NULL;
 }
 
 /* ------------------------------------------------------------------ main */

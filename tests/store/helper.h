@@ -34,15 +34,25 @@ enum call {
 	CALL_PREAD,
 	CALL_PWRITE,
 	CALL_FTRUNCATE,
+	CALL_ALLOCATE,
+	CALL_RESERVE,
+	CALL_SEEK_DATA,
 	CALL_FSYNC,
 	CALL_FDATASYNC,
 	CALL_FUTIMENS,
 	CALL_FADVISE,
+	CALL_LOCK,
+	CALL_LOCK_TEST,
 	CALL_MMAP,
 	CALL_MUNMAP,
 	CALL_MADVISE,
+	CALL_MLOCK,
+	CALL_MUNLOCK,
+	CALL_MEMLOCK,
+	CALL_MEMFD,
 	CALL_MKDIR,
 	CALL_RENAME_NEW,
+	CALL_RENAME_OVER,
 	CALL_UNLINK,
 	CALL_THREAD_START,
 	CALLS,
@@ -67,6 +77,13 @@ extern _Atomic uint64_t t_maps_now, t_maps_peak;
 
 /* Added to the clocks that the pool reads. */
 extern _Atomic uint64_t t_clock_ms;
+
+/* The flags of the last mmap, and whether MAP_SYNC shall seem to be granted. */
+extern _Atomic int t_mmap_flags;
+extern atomic_bool t_dax;
+
+/* What fstat says that a file's size is; 0: the truth. */
+extern uint64_t t_lie_size;
 
 /* The longest piece that pread and pwrite transfer; 0: all. */
 extern size_t t_short_io;
@@ -96,6 +113,18 @@ struct mms_pool *t_pool(unsigned shift, uint64_t limit, uint64_t count);
 struct mms_file *t_open(struct mms_pool *pool, const char *path,
 			const struct mms_file_options *options);
 struct mms_stats t_stats(struct mms_pool *pool);
+
+/* What /proc/self/smaps says of the mapping that has addr. */
+struct t_vma {
+	uintptr_t start, end;
+	uint64_t locked_kib;
+	char flags[256]; /* " rd mr hg " */
+};
+
+/* false: nothing is mapped there. */
+bool t_vma_at(const void *addr, struct t_vma *ret_vma);
+/* Whether the mapping that has addr has the flag: two letters of VmFlags. */
+bool t_vma_has(const void *addr, const char *flag);
 
 /* ------------------------------------------------------------------ main */
 

@@ -2,6 +2,8 @@
 /* Proves that copy-on-write never changes the file and never loses a private change. */
 #include "helper.h"
 
+#include <unistd.h>
+
 #define SHIFT 20u
 #define CHUNK (1u << SHIFT)
 
@@ -154,6 +156,29 @@ START_TEST(growth_beneath_a_private_chunk)
 }
 END_TEST
 
+/* Somebody cuts the file inside its last page but one: private pages before the cut keep what was
+ * put into them, also in one read that meets a page that is gone. */
+START_TEST(cut_beneath_private_changes)
+{
+	static const struct mms_file_options cow = {.mode = MMS_COW, .io = MMS_IO_MMAP};
+	struct mms_pool *pool = t_pool(20, 0, 0);
+	struct mms_file *file = t_open(pool, t_fill("f", 8 * 4096), &cow);
+	unsigned char buf[8 * 4096];
+
+	ck_assert_int_eq(mms_write(file, "private", 7, 4096, 0), 7);
+	ck_assert_int_eq(truncate(t_path("f"), 2 * 4096), 0);
+	t_lie_size = 8 * 4096; /* the read has looked it up before the cut */
+	ck_assert_int_eq(mms_read(file, buf, sizeof(buf), 0), 2 * 4096);
+	t_lie_size = 0;
+	t_check(buf, 4096, 0);
+	ck_assert_mem_eq(buf + 4096, "private", 7);
+	t_check(buf + 4096 + 7, 4096 - 7, 4096 + 7);
+	ck_assert_uint_ge(t_stats(pool).faults, 1);
+	mms_close(file);
+	mms_pool_free(pool);
+}
+END_TEST
+
 START_TEST(pins_for_writing_are_private)
 {
 	const struct mms_file_options options = {.mode = MMS_COW, .io = MMS_IO_PREAD};
@@ -185,6 +210,7 @@ static void add_tests(TCase *t)
 	tcase_add_test(t, end_of_file);
 	tcase_add_test(t, private_chunks_are_not_evicted);
 	tcase_add_test(t, growth_beneath_a_private_chunk);
+	tcase_add_test(t, cut_beneath_private_changes);
 	tcase_add_test(t, pins_for_writing_are_private);
 }
 
