@@ -27,6 +27,39 @@ AC_DEFUN([MMAPFS_SANITIZERS], [
 	AC_SUBST([SANITIZE_FLAGS])
 ])
 
+dnl MMAPFS_FUZZING
+dnl --enable-fuzzing, for 'make fuzz': everything built for libFuzzer, with the sanitizers that tell
+dnl it what is an error. After MMAPFS_SANITIZERS.
+AC_DEFUN([MMAPFS_FUZZING], [
+	AC_ARG_ENABLE([fuzzing],
+		[AS_HELP_STRING([--enable-fuzzing],
+			[build the fuzz targets; see 'make fuzz'. Needs CC=clang])],
+		[], [enable_fuzzing=no])
+	AS_IF([test "$enable_fuzzing" != no], [
+		AS_IF([test "$enable_sanitizers" != no],
+			[AC_MSG_ERROR([--enable-fuzzing brings its own sanitizers: leave --enable-sanitizers out])])
+		SANITIZE_FLAGS="-fsanitize=fuzzer-no-link,address,undefined -fno-omit-frame-pointer"
+		SANITIZE_FLAGS="$SANITIZE_FLAGS -fno-sanitize-recover=undefined"
+		AC_MSG_CHECKING([whether $CC links with libFuzzer])
+		mmapfs_saved_cflags=$CFLAGS
+		CFLAGS="$CFLAGS $SANITIZE_FLAGS -fsanitize=fuzzer"
+		AC_LINK_IFELSE([AC_LANG_SOURCE([[#include <stddef.h>
+			#include <stdint.h>
+			int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+			int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+			{
+				return data && size ? 0 : 0;
+			}]])],
+			[AC_MSG_RESULT([yes])], [
+			AC_MSG_RESULT([no])
+			AC_MSG_ERROR([--enable-fuzzing needs a compiler with -fsanitize=fuzzer, and $CC is none:
+	configure with CC=clang (Debian and Ubuntu: apt-get install clang)])
+		])
+		CFLAGS=$mmapfs_saved_cflags
+	])
+	AM_CONDITIONAL([FUZZING], [test "$enable_fuzzing" != no])
+])
+
 dnl MMAPFS_COVERAGE
 dnl --enable-coverage, for 'make coverage'.
 AC_DEFUN([MMAPFS_COVERAGE], [
