@@ -7,12 +7,15 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "control.h"
 #include "creds.h"
 #include "durability.h"
+#include "lifetime.h"
 #include "region.h"
+#include "resync.h"
 #include "stats.h"
 #include "wire.h"
 
@@ -33,30 +36,30 @@ int attr_of(struct inode *inode, struct stat *ret_st)
 	return inode_stat(inode, ret_st);
 }
 
+static void reply_attr(fuse_req_t req, struct inode *inode)
+{
+	struct stat st;
+	int rc = attr_of(inode, &st);
+
+	if (rc)
+		reply_result(req, rc);
+	else
+		fuse_reply_attr(req, &st, lifetime_attr(inode, &st));
+}
+
 void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct inode *inode = inode_of(ino);
 	struct stat st;
-	int rc = 0;
 
 	(void)fi;
 	stats_count(OP_GETATTR);
-	if (inode->is_virtual)
+	if (inode->is_virtual) {
 		control_stat(inode, &st);
-	else
-		rc = attr_of(inode, &st);
-	if (rc)
-		reply_result(req, rc);
-	else
-		fuse_reply_attr(req, &st, timeout_of(fs.options.attr_timeout));
-}
-
-static int set_owner(int fd, const struct stat *attr, int to_set)
-{
-	uid_t uid = to_set & FUSE_SET_ATTR_UID ? attr->st_uid : (uid_t)-1;
-	gid_t gid = to_set & FUSE_SET_ATTR_GID ? attr->st_gid : (gid_t)-1;
-
-	return fchownat(fd, "", uid, gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) ? -errno : 0;
+		fuse_reply_attr(req, &st, lifetime_attr(inode, &st));
+	} else {
+		reply_attr(req, inode);
+	}
 }
 
 static int set_mode(int fd, mode_t mode)
@@ -64,6 +67,43 @@ static int set_mode(int fd, mode_t mode)
 	char path[PROC_PATH_SIZE];
 
 	return fchmodat(AT_FDCWD, proc_path(path, fd), mode, 0) ? -errno : 0;
+}
+
+int drop_setgid(fuse_req_t req, int fd, const struct stat *before)
+{
+	struct stat st;
+
+	if (!(before->st_mode & S_ISGID) || !creds_clears_setid(req) ||
+	    creds_in_group(req, before->st_gid))
+		return 0;
+	if (fstatat(fd, "", &st, AT_EMPTY_PATH))
+		return -errno;
+	return st.st_mode & S_ISGID ? set_mode(fd, st.st_mode & 05777) : 0;
+}
+
+static int set_owner(fuse_req_t req, int fd, const struct stat *attr, int to_set)
+{
+	uid_t uid = to_set & FUSE_SET_ATTR_UID ? attr->st_uid : (uid_t)-1;
+	gid_t gid = to_set & FUSE_SET_ATTR_GID ? attr->st_gid : (gid_t)-1;
+	struct stat before;
+
+	if (fstatat(fd, "", &before, AT_EMPTY_PATH) ||
+	    fchownat(fd, "", uid, gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW))
+		return -errno;
+	/* Where the group may not execute, the bit is root's to keep. */
+	return S_ISDIR(before.st_mode) ? 0 : drop_setgid(req, fd, &before);
+}
+
+/* An append-only file takes no times but the present, and with the write-back
+ * cache the kernel says the present of mtime in figures. */
+static bool means_now(const struct stat *attr, int to_set)
+{
+	struct timespec now;
+
+	if (!fs.writeback || !(to_set & FUSE_SET_ATTR_ATIME_NOW) || !(to_set & FUSE_SET_ATTR_MTIME))
+		return false;
+	clock_gettime(CLOCK_REALTIME, &now);
+	return now.tv_sec - attr->st_mtim.tv_sec <= 1 && attr->st_mtim.tv_sec <= now.tv_sec;
 }
 
 static int set_times(int fd, const struct stat *attr, int to_set)
@@ -78,7 +118,11 @@ static int set_times(int fd, const struct stat *attr, int to_set)
 		times[1].tv_nsec = UTIME_NOW;
 	else if (to_set & FUSE_SET_ATTR_MTIME)
 		times[1] = attr->st_mtim;
-	return utimensat(fd, "", times, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) ? -errno : 0;
+	if (utimensat(fd, "", times, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) == 0)
+		return 0;
+	if (errno != EPERM || !means_now(attr, to_set))
+		return -errno;
+	return utimensat(fd, "", NULL, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) ? -errno : 0;
 }
 
 /* Through the region where there is one fit for it: its tables must know. */
@@ -91,6 +135,9 @@ static int set_size(struct inode *inode, off_t size)
 	if (rc)
 		return rc;
 	atomic_store(&inode->wrote, true);
+	/* Lowered before and raised after, lest it pass for a cut by others. */
+	if (size < atomic_load(&inode->size_seen))
+		atomic_store(&inode->size_seen, size);
 	if (h->region) {
 		rc = mms_resize(h->region->file, (uint64_t)size);
 		if (!rc && fs.options.sync == MMS_SYNC_LAZY)
@@ -98,6 +145,8 @@ static int set_size(struct inode *inode, off_t size)
 	} else {
 		rc = ftruncate(h->bare_fd, size) ? -errno : 0;
 	}
+	if (!rc)
+		inode_size_grew(inode, size);
 	region_close(h);
 	return rc;
 }
@@ -113,13 +162,37 @@ static void drop_owed_times(struct inode *inode)
 	pthread_mutex_unlock(&inode->lock);
 }
 
+/*
+ * A request for nothing is a chown(2) to neither owner nor group, which moves
+ * ctime; or the kernel has taken security.capability before a write, and says
+ * so. The two cannot be told apart, so set-id bits must stay: a write by root
+ * leaves them.
+ */
+static int touch_ctime(int fd)
+{
+	struct stat st;
+
+	if (fstatat(fd, "", &st, AT_EMPTY_PATH))
+		return -errno;
+	if (!S_ISDIR(st.st_mode) && (st.st_mode & (S_ISUID | S_ISGID)))
+		return 0;
+	return fchownat(fd, "", (uid_t)-1, (gid_t)-1, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) ? -errno : 0;
+}
+
+#define SET_ANYTHING                                                                               \
+	(FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID | FUSE_SET_ATTR_SIZE |         \
+	 FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_ATIME_NOW |                     \
+	 FUSE_SET_ATTR_MTIME_NOW)
+
 static int set_attributes(fuse_req_t req, struct inode *inode, int fd, struct stat *attr, int to_set)
 {
 	int rc = 0;
 
 	/* The owner first: that clears set-id bits, which the mode may set. */
 	if (to_set & (FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID))
-		rc = set_owner(fd, attr, to_set);
+		rc = set_owner(req, fd, attr, to_set);
+	else if (!(to_set & SET_ANYTHING))
+		rc = touch_ctime(fd);
 	if (!rc && (to_set & FUSE_SET_ATTR_MODE))
 		rc = set_mode(fd, attr->st_mode);
 	if (!rc && (to_set & FUSE_SET_ATTR_SIZE))
@@ -131,6 +204,8 @@ static int set_attributes(fuse_req_t req, struct inode *inode, int fd, struct st
 		if (to_set & (FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_MTIME_NOW))
 			drop_owed_times(inode);
 		rc = set_times(fd, attr, to_set);
+		if (!rc && (to_set & FUSE_SET_ATTR_MTIME))
+			inode_mtime_told(inode, &attr->st_mtim);
 	}
 	return rc;
 }
@@ -140,7 +215,7 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
 {
 	struct inode *inode = inode_of(ino);
 	struct stat st;
-	bool was_right;
+	enum stamp_state before;
 	int fd, rc;
 
 	(void)fi;
@@ -154,24 +229,26 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
 			fuse_reply_attr(req, &st, 0);
 		return;
 	}
+	if (resync_is(fuse_req_ctx(req)->pid)) { /* asks, and changes nothing */
+		reply_attr(req, inode);
+		return;
+	}
 	fd = inode_fd_get(inode);
 	if (fd < 0) {
 		reply_result(req, fd);
 		return;
 	}
-	was_right = own_change_begin(inode, fd);
+	before = own_change_begin(inode, fd);
 	rc = set_attributes(req, inode, fd, attr, to_set);
-	own_change_end(inode, fd, was_right);
+	own_change_end(inode, fd, before);
 	inode_fd_put(inode);
 	capability_forget(inode);
 	if (!rc)
 		rc = names_changed(NULL, inode);
-	if (!rc)
-		rc = attr_of(inode, &st);
 	if (rc)
 		reply_result(req, rc);
 	else
-		fuse_reply_attr(req, &st, timeout_of(fs.options.attr_timeout));
+		reply_attr(req, inode);
 }
 
 /* Not asked while the kernel checks permissions itself; right all the same. */

@@ -2,23 +2,23 @@
 #include "confine.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <string.h>
 #include <sys/capability.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
+#include <unistd.h>
 
-#ifdef HAVE_LIBSECCOMP
-#include <seccomp.h>
-#endif
+#include "filter.h"
+#include "log.h"
 
 /* What the daemon uses, and for what. CAP_SYS_RESOURCE is not here on
  * purpose: with it writes would ignore quota and reserved blocks. */
 static const cap_value_t kept[] = {
-	CAP_CHOWN, CAP_FOWNER, CAP_FSETID,      /* setattr on anybody's file */
-	CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH,  /* the kernel has checked; file handles */
-	CAP_SETUID, CAP_SETGID,                 /* to act as the caller */
-	CAP_MKNOD, CAP_SETFCAP,                 /* device nodes; security.capability */
-	CAP_LINUX_IMMUTABLE,
-	CAP_SYS_ADMIN,                          /* trusted.* xattrs; umount at the end */
+	CAP_CHOWN,           CAP_FOWNER,          CAP_FSETID, /* setattr on anybody's file */
+	CAP_DAC_OVERRIDE,    CAP_DAC_READ_SEARCH, /* the kernel has checked; file handles */
+	CAP_SETUID,          CAP_SETGID,          /* to act as the caller */
+	CAP_MKNOD,           CAP_SETFCAP,         /* device nodes; security.capability */
+	CAP_LINUX_IMMUTABLE, CAP_SYS_ADMIN,       /* trusted.* xattrs; umount at the end */
 };
 
 #define KEPT_COUNT ((int)(sizeof(kept) / sizeof(kept[0])))
@@ -58,65 +58,47 @@ static int drop_capabilities(void)
 	return rc;
 }
 
-/* The leak checker of AddressSanitizer stops threads by ptrace(2). */
-#if defined(HAVE_LIBSECCOMP) && !defined(__SANITIZE_ADDRESS__)
+/* No memory but what names the program and its libraries: requests carry
+ * data of files, and so do the buffers of replies. It holds for what the
+ * daemon is, whoever it acts as; PR_SET_DUMPABLE would be set anew with each
+ * change of user. Mapped regions are taken out one by one: region.c. */
+#define DUMP_ELF_HEADERS "0x10"
 
-/*
- * What would turn a hole in the daemon into a way off the file system. A
- * list of what is forbidden, not of what is allowed: which calls libc makes
- * changes from release to release, and a daemon that is killed for it would
- * take people's data along. All answer EPERM.
- */
-static const int forbidden[] = {
-	SCMP_SYS(execve), SCMP_SYS(execveat), SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv),
-	SCMP_SYS(process_vm_writev), SCMP_SYS(init_module), SCMP_SYS(finit_module),
-	SCMP_SYS(delete_module), SCMP_SYS(kexec_load), SCMP_SYS(kexec_file_load), SCMP_SYS(bpf),
-	SCMP_SYS(perf_event_open), SCMP_SYS(userfaultfd), SCMP_SYS(mount), SCMP_SYS(move_mount),
-	SCMP_SYS(fsopen), SCMP_SYS(fsmount), SCMP_SYS(fspick), SCMP_SYS(open_tree),
-	SCMP_SYS(pivot_root), SCMP_SYS(chroot), SCMP_SYS(setns), SCMP_SYS(swapon),
-	SCMP_SYS(swapoff), SCMP_SYS(reboot), SCMP_SYS(acct), SCMP_SYS(quotactl), SCMP_SYS(add_key),
-	SCMP_SYS(request_key), SCMP_SYS(keyctl), SCMP_SYS(settimeofday), SCMP_SYS(clock_settime),
-	SCMP_SYS(adjtimex), SCMP_SYS(clock_adjtime), SCMP_SYS(sethostname),
-	SCMP_SYS(setdomainname), SCMP_SYS(personality), SCMP_SYS(iopl), SCMP_SYS(ioperm),
-	SCMP_SYS(modify_ldt),
-};
-
-static int filter_calls(void)
+static void leave_memory_out_of_dumps(void)
 {
-	const struct scmp_arg_cmp networked = {
-		.arg = 0, .op = SCMP_CMP_NE, .datum_a = AF_UNIX, .datum_b = 0};
-	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
-	int rc = ctx ? 0 : -ENOMEM;
+	int fd;
 
-	for (size_t i = 0; !rc && i < sizeof(forbidden) / sizeof(forbidden[0]); i++) {
-		rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), forbidden[i], 0);
-		if (rc == -EDOM)
-			rc = 0; /* not a call of this architecture */
-	}
-	/* syslog is AF_UNIX; the network is nothing to a file system. */
-	if (!rc)
-		rc = seccomp_rule_add_array(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 1,
-					    &networked);
-	if (!rc)
-		rc = seccomp_load(ctx);
-	seccomp_release(ctx);
-	return rc;
+	if (fs.options.dump_data)
+		return;
+	fd = open("/proc/self/coredump_filter", O_WRONLY | O_CLOEXEC);
+	/* Without the file the kernel makes no dumps; a program that may not be
+	 * read makes none either. */
+	if (fd < 0 && (errno == ENOENT || errno == EACCES))
+		return;
+	if (fd < 0 || write(fd, DUMP_ELF_HEADERS, strlen(DUMP_ELF_HEADERS)) < 0)
+		log_warning(
+			"a core dump of the daemon would hold data of files: coredump_filter: %s",
+			strerror(errno));
+	if (fd >= 0)
+		close(fd);
 }
-#else
-static int filter_calls(void)
-{
-	return 0;
-}
-#endif
 
 int confine(void)
 {
 	int rc;
 
+	leave_memory_out_of_dumps();
 	if (!fs.privileged)
 		return 0;
 	rc = drop_capabilities();
 	if (!rc && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		rc = -errno;
-	return rc ? rc : filter_calls();
+	return rc ? rc : filter_load(fs.options.filter);
+}
+
+const char *confine_word(void)
+{
+	if (!fs.privileged)
+		return "as the user who mounted: no privilege, no filter";
+	return filter_says(fs.options.filter);
 }

@@ -93,7 +93,7 @@ void control_lookup(fuse_req_t req, struct inode *parent, const char *name)
 		return;
 	}
 	control_stat(found, &st);
-	entry_fill(&e, found, &st);
+	entry_fill(&e, parent, found, &st);
 	fuse_reply_entry(req, &e);
 }
 

@@ -166,7 +166,7 @@ static int add_plus(struct filling *f, const struct dirent_raw *raw)
 		if (rc)
 			child = NULL;
 		else
-			entry_fill(&e, child, &st);
+			entry_fill(&e, f->inode, child, &st);
 		if (child && attr_of(child, &st) == 0)
 			e.attr = st;
 	}

@@ -153,7 +153,7 @@ static int open_mount(void)
 #define FUSE_HANDLE_TYPE 0x81
 #define FUSE_HANDLE_WORDS 3u
 
-static int open_on_mount_by_handle(int mount_fd, struct inode *inode)
+static int open_by_node(int mount_fd, struct inode *inode, int flags)
 {
 	union {
 		struct file_handle h;
@@ -166,7 +166,7 @@ static int open_on_mount_by_handle(int mount_fd, struct inode *inode)
 	u.h.handle_bytes = sizeof(words);
 	u.h.handle_type = FUSE_HANDLE_TYPE;
 	memcpy(u.h.f_handle, words, sizeof(words));
-	return open_by_handle_at(mount_fd, &u.h, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+	return open_by_handle_at(mount_fd, &u.h, flags | O_CLOEXEC);
 }
 
 /* "a/b/c" of inode beneath the root, allocated; NULL: too long or unknown. */
@@ -203,7 +203,7 @@ static char *path_of(struct inode *inode)
 	return path;
 }
 
-static int open_on_mount_by_path(int mount_fd, struct inode *inode)
+static int open_by_path(int mount_fd, struct inode *inode, int flags)
 {
 	char *path = path_of(inode);
 	struct stat st;
@@ -211,13 +211,30 @@ static int open_on_mount_by_path(int mount_fd, struct inode *inode)
 
 	if (!path)
 		return -1;
-	fd = openat(mount_fd, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+	fd = openat(mount_fd, path, flags | O_NOFOLLOW | O_CLOEXEC);
 	free(path);
 	if (fd >= 0 && (fstat(fd, &st) || st.st_ino != inode->id.ino)) {
 		close(fd);
 		return -1;
 	}
 	return fd;
+}
+
+static int open_beneath(int mount_fd, struct inode *inode, int flags)
+{
+	return fs.privileged ? open_by_node(mount_fd, inode, flags) :
+			       open_by_path(mount_fd, inode, flags);
+}
+
+int open_on_mount(struct inode *inode, int flags)
+{
+	int mount_fd = open_mount(), fd;
+
+	if (mount_fd < 0)
+		return -ENOTCONN;
+	fd = open_beneath(mount_fd, inode, flags);
+	close(mount_fd);
+	return fd < 0 ? -ESTALE : fd;
 }
 
 /*
@@ -230,8 +247,7 @@ static int open_on_mount_by_path(int mount_fd, struct inode *inode)
 static void flush_one(struct inode *inode, void *arg)
 {
 	int mount_fd = *(int *)arg;
-	int fd = fs.privileged ? open_on_mount_by_handle(mount_fd, inode) :
-				 open_on_mount_by_path(mount_fd, inode);
+	int fd = open_beneath(mount_fd, inode, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 
 	if (fd < 0) {
 		/* No name leads there (unlinked while open): the notification

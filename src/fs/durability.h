@@ -32,6 +32,10 @@ bool kernel_flush_is(pid_t pid);
  * (lseek); drops its cached pages. Sends a notification. */
 void kernel_flush_inode(struct inode *inode);
 
+/* Opens inode by way of MNT: a descriptor that the caller closes at once, since
+ * it keeps the mount busy, or negative errno. Touches MNT. */
+int open_on_mount(struct inode *inode, int flags);
+
 /* Everything durable: kernel_flush() if kernel, directories, files. Returns
  * the first error. Touches MNT if kernel. */
 int sync_everything(bool kernel, uint64_t *ret_files);

@@ -48,13 +48,19 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		region_close(h);
 }
 
-/* Creates as the caller. The file is opened for both: the write-back cache
- * completes pages of an O_WRONLY file by reading them. */
+/*
+ * Creates as the caller. The file is opened for both: the write-back cache
+ * completes pages of an O_WRONLY file by reading them.
+ *
+ * Only a file that is not there yet: the kernel has found no such name, and
+ * so has checked nobody's right to a file that others put there meanwhile.
+ * Unless it was to be new, -ESTALE makes the kernel look once more.
+ */
 static int create_file(fuse_req_t req, struct inode *parent, const char *name, mode_t mode, int flags)
 {
 	struct creds creds;
 	bool groups = fs.privileged && (mode & S_ISGID);
-	int how = O_RDWR | O_CREAT | (flags & O_EXCL) | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY |
+	int how = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY |
 		  O_CLOEXEC | O_LARGEFILE;
 	int dirfd, fd, rc;
 
@@ -70,6 +76,8 @@ static int create_file(fuse_req_t req, struct inode *parent, const char *name, m
 	if (fd < 0 && fdcache_made_room(errno))
 		fd = openat(dirfd, name, how, mode);
 	rc = fd < 0 ? -errno : fd;
+	if (rc == -EEXIST && !(flags & O_EXCL))
+		rc = -ESTALE;
 	creds_end(&creds);
 	inode_fd_put(parent);
 	return rc;
@@ -101,8 +109,9 @@ void op_create(fuse_req_t req, fuse_ino_t parent_ino, const char *name, mode_t m
 	int fd, rc;
 
 	stats_count(OP_CREATE);
-	if (parent->is_virtual || name_is_reserved(parent, name)) {
-		reply_result(req, -EPERM);
+	rc = name_check(parent, name);
+	if (rc) {
+		reply_result(req, rc);
 		return;
 	}
 	fd = create_file(req, parent, name, mode, fi->flags);
@@ -132,7 +141,7 @@ void op_create(fuse_req_t req, fuse_ino_t parent_ino, const char *name, mode_t m
 		return;
 	}
 	fill_info(fi, h, true);
-	entry_fill(&e, inode, &st);
+	entry_fill(&e, parent, inode, &st);
 	if (fuse_reply_create(req, &e, fi)) {
 		region_close(h);
 		inode_forget(inode, 1);
@@ -153,6 +162,7 @@ static int flush_handle(struct handle *h)
 
 	if (h->region && h->writer) {
 		rc = mms_touch(h->region->file);
+		inode_mtime_settle(inode, mms_fd(h->region->file));
 		if (fs.options.sync == MMS_SYNC_LAZY)
 			rc = mms_flush(h->region->file);
 		if (atomic_load(&inode->wrote))
@@ -190,6 +200,8 @@ static int sync_handle(struct handle *h, bool datasync)
 {
 	int rc, error;
 
+	if (h->region && h->writer)
+		inode_mtime_settle(h->inode, mms_fd(h->region->file));
 	if (h->region)
 		rc = mms_sync(h->region->file, 0, 0, MMS_SYNC_FORCE | (datasync ? 0 : MMS_SYNC_META));
 	else

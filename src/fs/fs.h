@@ -3,15 +3,16 @@
  * The daemon's shared state, and the rules that its parts keep.
  *
  * Lock order (take left before right; none of them twice, but names, shared):
- *   names (inode.h)  ->  inode.lock  ->  table.lock  ->  descriptor lock (fdcache)  ->  dirs.lock
+ *   names (inode.h)  ->  inode.lock  ->  marks lock (watch_mark.c)  ->  table.lock
+ *     ->  descriptor lock (fdcache)  ->  dirs.lock
  * The store's locks come after all of these. No lock is held across a reply
  * to the kernel. inode.lock alone is held across system calls on BACKING,
  * and those wait for no other request: see region.h.
  *
  * Threads: libfuse's workers serve requests; the syncer flushes; the starter
- * (one shot) tunes the mount; the signal thread ends it. Only the last
- * three may touch MNT or send notifications: a worker that did would wait
- * for a worker.
+ * (one shot) tunes the mount; the signal thread ends it; the watch (watch.h)
+ * hears of changes in BACKING. All but the workers may touch MNT or send
+ * notifications: a worker that did would wait for a worker.
  */
 #ifndef MMAPFS_FS_H
 #define MMAPFS_FS_H
@@ -46,6 +47,8 @@ struct fs {
 	bool privileged;           /* root with its capabilities: acts as the caller */
 	bool handles;              /* inodes are found by file handle */
 	bool writeback;            /* the kernel granted the write-back cache */
+	bool watch;                /* what others change in BACKING is heard of: watch.h */
+	bool epochs;               /* the kernel can drop all entries at once */
 	unsigned fd_limit;         /* RLIMIT_NOFILE in force */
 	uint64_t started_ms;
 	struct fuse_session *session;
@@ -59,10 +62,5 @@ struct fs {
 };
 
 extern struct fs fs;
-
-static inline double timeout_of(double seconds)
-{
-	return fs.options.cache == CACHE_NONE ? 0 : seconds;
-}
 
 #endif

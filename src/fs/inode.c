@@ -9,8 +9,10 @@
 #include <unistd.h>
 
 #include "fdcache.h"
+#include "keys.h"
 #include "region.h"
 #include "stats.h"
+#include "watch.h"
 
 static struct table {
 	pthread_mutex_t lock;
@@ -33,6 +35,11 @@ void names_lock_exclusive(void)
 {
 	if (!fs.handles)
 		pthread_rwlock_wrlock(&names);
+}
+
+bool names_trylock_shared(void)
+{
+	return fs.handles || pthread_rwlock_tryrdlock(&names) == 0;
 }
 
 void names_unlock(void)
@@ -88,6 +95,7 @@ static void insert_locked(struct inode *inode)
 	table.buckets[b] = inode;
 	inode->hashed = true;
 	inode->generation = ++table.generation;
+	keys_insert(inode);
 }
 
 static void unhash_locked(struct inode *inode)
@@ -100,12 +108,25 @@ static void unhash_locked(struct inode *inode)
 		link = &(*link)->hash_next;
 	*link = inode->hash_next;
 	inode->hashed = false;
+	keys_remove(inode);
 }
 
 static uint64_t bytes_of(const struct inode *inode)
 {
+	const struct file_handle *key = inode->key ? inode->key : inode->handle;
+
 	return sizeof(*inode) + (inode->name ? strlen(inode->name) + 1 : 0) +
-	       (inode->handle ? sizeof(*inode->handle) + inode->handle->handle_bytes : 0);
+	       (key ? sizeof(*key) + key->handle_bytes : 0);
+}
+
+static void inode_discard(struct inode *inode)
+{
+	pthread_mutex_destroy(&inode->lock);
+	if (inode->key != inode->handle)
+		free(inode->key);
+	free(inode->handle);
+	free(inode->name);
+	free(inode);
 }
 
 /* Frees inodes from this one up: a child's going may take its parent along. */
@@ -114,11 +135,9 @@ static void free_chain(struct inode *inode)
 	while (inode) {
 		struct inode *parent = inode->parent;
 
+		watch_unmark(inode);
 		fdcache_drop(inode);
-		pthread_mutex_destroy(&inode->lock);
-		free(inode->handle);
-		free(inode->name);
-		free(inode);
+		inode_discard(inode);
 		inode = NULL;
 		if (parent) {
 			pthread_mutex_lock(&table.lock);
@@ -209,24 +228,60 @@ void inode_restamp(struct inode *inode, int fd)
 	pthread_mutex_unlock(&inode->lock);
 }
 
-bool own_change_begin(struct inode *inode, int fd)
+void inode_mtime_told(struct inode *inode, const struct timespec *mtime)
 {
+	if (!fs.writeback || !S_ISREG(inode->type))
+		return;
+	pthread_mutex_lock(&inode->lock);
+	inode->kernel_mtime = *mtime;
+	atomic_store(&inode->mtime_moved, false);
+	pthread_mutex_unlock(&inode->lock);
+}
+
+void inode_mtime_settle(struct inode *inode, int fd)
+{
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}};
+
+	if (!fs.writeback || !atomic_load(&inode->mtime_moved))
+		return;
+	pthread_mutex_lock(&inode->lock);
+	times[1] = inode->kernel_mtime;
+	if (atomic_exchange(&inode->mtime_moved, false))
+		futimens(fd, times);
+	pthread_mutex_unlock(&inode->lock);
+}
+
+enum stamp_state own_change_begin(struct inode *inode, int fd)
+{
+	enum stamp_state state = STAMP_WRONG;
 	struct stat st;
-	bool right;
 
 	if (!S_ISREG(inode->type) || atomic_load(&inode->wrote) ||
 	    fstatat(fd, "", &st, AT_EMPTY_PATH))
-		return false;
+		return STAMP_WRONG;
 	pthread_mutex_lock(&inode->lock);
-	right = inode->stamp_valid && stamp_matches(&inode->stamp, &st, true);
+	if (inode->stamp_valid && stamp_matches(&inode->stamp, &st, false))
+		state = stamp_matches(&inode->stamp, &st, true) ? STAMP_RIGHT : STAMP_BUT_CTIME;
 	pthread_mutex_unlock(&inode->lock);
-	return right;
+	return state;
 }
 
-void own_change_end(struct inode *inode, int fd, bool was_right)
+/* A ctime that was not right stays so: the next open drops what is cached. */
+void own_change_end(struct inode *inode, int fd, enum stamp_state before)
 {
-	if (was_right)
-		inode_restamp(inode, fd);
+	struct timespec ctime;
+
+	if (before == STAMP_WRONG)
+		return;
+	pthread_mutex_lock(&inode->lock);
+	ctime = inode->stamp.ctime;
+	pthread_mutex_unlock(&inode->lock);
+	inode_restamp(inode, fd);
+	if (before == STAMP_RIGHT)
+		return;
+	pthread_mutex_lock(&inode->lock);
+	inode->stamp.ctime = ctime;
+	pthread_mutex_unlock(&inode->lock);
 }
 
 static struct inode *inode_new(const struct identity *id, const struct stat *st)
@@ -241,16 +296,10 @@ static struct inode *inode_new(const struct identity *id, const struct stat *st)
 	pthread_mutex_init(&inode->lock, NULL);
 	stamp_from(&inode->stamp, st);
 	inode->stamp_valid = true;
+	inode->kernel_mtime = st->st_mtim;
+	inode->size_seen = st->st_size;
 	inode->looked_ms = inode_now_ms();
 	return inode;
-}
-
-static void inode_discard(struct inode *inode)
-{
-	pthread_mutex_destroy(&inode->lock);
-	free(inode->handle);
-	free(inode->name);
-	free(inode);
 }
 
 int64_t inode_now_ms(void)
@@ -268,15 +317,54 @@ static bool superseded(struct inode *inode, const struct stat *st)
 {
 	bool stale;
 
-	if (!fs.writeback || !S_ISREG(inode->type) || atomic_load(&inode->wrote))
+	if (!fs.writeback || !S_ISREG(inode->type))
 		return false;
 	pthread_mutex_lock(&inode->lock);
 	stale = (!inode->region || !inode->region->opens) &&
-		(inode->outdated ||
-		 (inode->stamp_valid && !stamp_matches(&inode->stamp, st, false)));
+		(inode->outdated || (!atomic_load(&inode->wrote) && inode->stamp_valid &&
+				     !stamp_matches(&inode->stamp, st, false)));
 	inode->looked_ms = inode_now_ms();
 	pthread_mutex_unlock(&inode->lock);
 	return stale;
+}
+
+bool inode_differs(struct inode *inode, const struct stat *st)
+{
+	bool differs;
+
+	pthread_mutex_lock(&inode->lock);
+	differs = atomic_load(&inode->wrote) || !inode->stamp_valid ||
+		  !stamp_matches(&inode->stamp, st, false);
+	pthread_mutex_unlock(&inode->lock);
+	return differs;
+}
+
+void inode_set_outdated(struct inode *inode)
+{
+	pthread_mutex_lock(&inode->lock);
+	inode->outdated = true;
+	pthread_mutex_unlock(&inode->lock);
+}
+
+void inode_size_grew(struct inode *inode, int64_t end)
+{
+	int64_t seen = atomic_load(&inode->size_seen);
+
+	while (end > seen && !atomic_compare_exchange_weak(&inode->size_seen, &seen, end))
+		;
+}
+
+void inode_taken_over(struct inode *inode, const struct stat *st)
+{
+	inode_size_grew(inode, st->st_size);
+	pthread_mutex_lock(&inode->lock);
+	stamp_from(&inode->stamp, st);
+	inode->stamp_valid = true;
+	inode->outdated = false;
+	/* What was settled before is not the kernel's mtime any more. */
+	inode->kernel_mtime = st->st_mtim;
+	atomic_store(&inode->mtime_moved, false);
+	pthread_mutex_unlock(&inode->lock);
 }
 
 /* The remembered name follows the latest lookup: it is known to be there. */
@@ -355,6 +443,9 @@ static int lookup_new(struct inode *parent, int dirfd, const char *name, struct 
 		return rc ? rc : -ENOMEM;
 	}
 	inode->handle = fs.handles && st.st_dev == fs.root_dev ? fdcache_handle_of(fd) : NULL;
+	inode->key = inode->handle;
+	if (fs.watch && !inode->key && st.st_dev == fs.root_dev)
+		inode->key = fdcache_handle_of(fd);
 	if (!inode->handle) {
 		inode->name = strdup(name);
 		if (!inode->name) {
@@ -426,7 +517,64 @@ int inode_lookup(struct inode *parent, const char *name, struct inode **ret_inod
 out:
 	inode_fd_put(parent);
 	names_unlock();
+	if (!rc && watch_found(parent, *ret_inode, ret_st)) {
+		rc = inode_stat(*ret_inode, ret_st);
+		if (rc)
+			inode_forget(*ret_inode, 1);
+	}
 	return rc;
+}
+
+struct inode *inode_find_key(const struct file_handle *key)
+{
+	struct inode *inode;
+
+	pthread_mutex_lock(&table.lock);
+	inode = keys_find(key);
+	if (inode)
+		inode->refs++;
+	pthread_mutex_unlock(&table.lock);
+	return inode;
+}
+
+bool inode_other_marked(struct inode *inode)
+{
+	struct inode *other;
+	bool marked;
+
+	pthread_mutex_lock(&table.lock);
+	other = find_locked(&inode->id);
+	marked = other && other != inode && watch_marked(other);
+	pthread_mutex_unlock(&table.lock);
+	return marked;
+}
+
+void inodes_each(void (*f)(struct inode *inode, void *arg), void *arg)
+{
+	struct inode **list;
+	size_t n = 0;
+
+	pthread_mutex_lock(&table.lock);
+	list = calloc(table.count + 1, sizeof(*list));
+	for (size_t b = 0; list && b <= table.mask; b++)
+		for (struct inode *i = table.buckets[b]; i; i = i->hash_next) {
+			i->refs++;
+			list[n++] = i;
+		}
+	pthread_mutex_unlock(&table.lock);
+	for (size_t k = 0; k < n; k++) {
+		f(list[k], arg);
+		inode_put(list[k]);
+	}
+	free(list);
+}
+
+void inode_root_key(void)
+{
+	fs.root->key = fdcache_handle_of(fs.root_fd);
+	pthread_mutex_lock(&table.lock);
+	keys_insert(fs.root);
+	pthread_mutex_unlock(&table.lock);
 }
 
 struct inode *inode_find(struct inode *parent, const char *name)
@@ -449,13 +597,27 @@ struct inode *inode_find(struct inode *parent, const char *name)
 	return inode;
 }
 
+/* A file whose name others took away is found no more by path, but if a
+ * program has it open its descriptor is there. */
+static int stat_open(struct inode *inode, struct stat *ret_st)
+{
+	struct identity id;
+	int rc = -ESTALE;
+
+	pthread_mutex_lock(&inode->lock);
+	if (inode->region)
+		rc = identify(mms_fd(inode->region->file), "", &id, ret_st);
+	pthread_mutex_unlock(&inode->lock);
+	return rc;
+}
+
 int inode_stat(struct inode *inode, struct stat *ret_st)
 {
 	struct identity id;
 	int fd = inode_fd_get(inode), rc;
 
 	if (fd < 0)
-		return fd;
+		return stat_open(inode, ret_st) ? fd : 0;
 	rc = identify(fd, "", &id, ret_st);
 	inode_fd_put(inode);
 	return rc;
@@ -480,7 +642,7 @@ void inode_stats(struct inode_stats *ret)
 {
 	pthread_mutex_lock(&table.lock);
 	ret->count = table.count;
-	ret->memory_bytes = table.memory + (table.mask + 1) * sizeof(*table.buckets);
+	ret->memory_bytes = table.memory + (table.mask + 1) * sizeof(*table.buckets) + keys_memory();
 	pthread_mutex_unlock(&table.lock);
 	fdcache_stats(&ret->fds, &ret->fd_limit);
 }
@@ -521,4 +683,5 @@ void inode_table_release(void)
 		}
 	free(table.buckets);
 	table.buckets = NULL;
+	keys_release();
 }

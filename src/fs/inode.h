@@ -42,9 +42,12 @@ struct inode {
 	mode_t type;               /* S_IFMT bits; constant */
 	bool is_virtual;           /* constant: not in BACKING; see control.h */
 	struct file_handle *handle; /* constant; NULL: by path */
+	struct file_handle *key;   /* constant: what events call it; handle, or owned; NULL: none */
 
 	struct inode *hash_next;   /* table.lock */
 	bool hashed;               /* table.lock */
+	struct inode *key_next;    /* table.lock; see keys.h */
+	bool keyed;                /* table.lock */
 	uint64_t nlookup;          /* table.lock */
 	uint64_t refs;             /* table.lock */
 	struct inode *parent;      /* table.lock; a counted ref; only without handle */
@@ -60,14 +63,20 @@ struct inode {
 	struct stamp stamp;
 	bool stamp_valid;
 	bool outdated;             /* the kernel keeps a size that is not the file's */
+	struct timespec kernel_mtime; /* write-back cache: the mtime that the kernel goes by */
 	int64_t looked_ms;         /* when a lookup last compared it */
 	uint32_t wb_seq;           /* background sync errors so far */
 	int wb_error;              /* the last of them */
 	bool wb_seen;              /* some handle has reported it */
 
 	atomic_bool wrote;         /* the mount changed the file since the stamp was taken */
+	atomic_bool mtime_moved;   /* by data written back since kernel_mtime was set */
 	atomic_int capability;     /* security.capability: see xattr.c */
 	atomic_bool dir_dirty;     /* directory: on the list of dirs.h */
+	atomic_int watched;        /* enum watched (watch.h); changed under the marks lock */
+	atomic_bool heard;         /* not a directory: what others do to it makes events */
+	_Atomic(int64_t) size_seen; /* regular file: BACKING's size when it was last looked at, or
+				     * what the mount has made it since */
 };
 
 struct inode_stats {
@@ -101,6 +110,19 @@ int inode_lookup(struct inode *parent, const char *name, struct inode **ret_inod
 /* The inode of parent's entry name if it is in the table: a counted ref for
  * inode_put(), or NULL. No lookup is counted. */
 struct inode *inode_find(struct inode *parent, const char *name);
+
+/* The inode that events call key: a counted ref, or NULL. */
+struct inode *inode_find_key(const struct file_handle *key);
+
+/* Whether another object than inode stands for its file in the table, and has
+ * the watch's mark. */
+bool inode_other_marked(struct inode *inode);
+
+/* Calls f for each inode of BACKING, ref'd and no lock held. */
+void inodes_each(void (*f)(struct inode *inode, void *arg), void *arg);
+
+/* Gives the root its key, for the watch. */
+void inode_root_key(void);
 
 /* Kernel's FORGET. */
 void inode_forget(struct inode *inode, uint64_t n);
@@ -136,17 +158,44 @@ bool stamp_matches(const struct stamp *stamp, const struct stat *st, bool with_c
  * the mount made of it. Takes inode.lock. */
 void inode_restamp(struct inode *inode, int fd);
 
-/* Around a change by the mount that moves ctime: begin says whether the stamp
- * was right before, and end then takes it anew. A change that others made
+/*
+ * With the write-back cache mtime is the kernel's: it says so by SETATTR, but
+ * not if it took a write for no later than the mtime it knew, and background
+ * flushes may send the time before the data. Writing data back moves BACKING's
+ * mtime in either case; settle puts it right, where a program may count on it
+ * (fsync, close). Both do nothing without the write-back cache.
+ */
+void inode_mtime_told(struct inode *inode, const struct timespec *mtime);
+void inode_mtime_settle(struct inode *inode, int fd);
+/* Size or mtime are not what the kernel was last right about. */
+bool inode_differs(struct inode *inode, const struct stat *st);
+
+/* The kernel keeps a size or mtime that is not the file's: a new node at the
+ * next lookup after its last close. */
+void inode_set_outdated(struct inode *inode);
+
+/* The kernel was made to take size and mtime from BACKING: st. */
+void inode_taken_over(struct inode *inode, const struct stat *st);
+
+/* The mount wrote up to end. */
+void inode_size_grew(struct inode *inode, int64_t end);
+
+/* How much of the stamp is right. Where ctime alone is not, a name was removed
+ * or others changed attributes: the kernel's size and mtime are right still. */
+enum stamp_state { STAMP_WRONG, STAMP_BUT_CTIME, STAMP_RIGHT };
+
+/* Around a change by the mount that moves ctime: begin says what of the stamp
+ * was right before, and end then takes that anew. A change that others made
  * before is so not mistaken for the mount's own. fd: any of the inode. */
-bool own_change_begin(struct inode *inode, int fd);
-void own_change_end(struct inode *inode, int fd, bool was_right);
+enum stamp_state own_change_begin(struct inode *inode, int fd);
+void own_change_end(struct inode *inode, int fd, enum stamp_state before);
 
 /* Without handles, a rename must not fall between a walk along names and
  * their change: renames hold the lock exclusively, walks share it (and may
  * take it again inside). Outermost of all locks. Nothing with handles. */
 void names_lock_shared(void);
 void names_lock_exclusive(void);
+bool names_trylock_shared(void);
 void names_unlock(void);
 
 /* The remembered name, allocated, and the parent with a ref; NULL: none. */

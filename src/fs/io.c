@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "control.h"
@@ -134,6 +135,19 @@ static void read_copied(fuse_req_t req, struct handle *h, size_t size, off_t off
 		fuse_reply_buf(req, buf, (size_t)n);
 }
 
+static void read_bare(fuse_req_t req, struct handle *h, size_t size, off_t off)
+{
+	char *buf = thread_buffer(size);
+	ssize_t n = buf ? pread(h->bare_fd, buf, size, off) : -1;
+
+	if (!buf)
+		reply_result(req, -ENOMEM);
+	else if (n < 0)
+		reply_result(req, -errno);
+	else
+		fuse_reply_buf(req, buf, (size_t)n);
+}
+
 void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
 {
 	struct handle *h = handle_of(fi);
@@ -146,7 +160,7 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
 		return;
 	}
 	if (!h->region) {
-		reply_result(req, -EBADF);
+		read_bare(req, h, size, off);
 		return;
 	}
 	rc = mms_size(h->region->file, &file_size);
@@ -208,12 +222,70 @@ static ssize_t write_region(struct handle *h, const char *buf, size_t size, off_
 	return (ssize_t)done;
 }
 
+static ssize_t write_cached(struct handle *h, const char *buf, size_t size, off_t off,
+			    const struct fuse_file_info *fi)
+{
+	struct inode *inode = h->inode;
+	int fd = mms_fd(h->region->file);
+	char saved[CAPABILITY_ROOM];
+	size_t saved_len = fi->writepage ? capability_save(inode, fd, saved, sizeof(saved)) : 0;
+	unsigned flags = 0;
+	ssize_t n;
+
+	if (write_is_sync(h, fi))
+		flags |= MMS_WRITE_SYNC;
+	if (fs.writeback)
+		flags |= MMS_WRITE_NOTIME; /* the kernel sends the times by SETATTR */
+	atomic_store(&inode->wrote, true);
+	n = write_region(h, buf, size, off, flags, fi->writepage);
+	if (n > 0)
+		inode_size_grew(inode, off + n);
+	atomic_store(&inode->wrote, true); /* also if a stamp was taken meanwhile */
+	if (fs.writeback)
+		atomic_store(&inode->mtime_moved, true);
+	capability_restore(fd, saved, saved_len);
+	return n;
+}
+
+/* Others append to the file beneath: its end is where it is now, not where the
+ * kernel took it to be. */
+static bool appends_beneath(const struct handle *h, const struct fuse_file_info *fi)
+{
+	return h->region && (fi->flags & O_APPEND) && !fi->writepage &&
+	       (fs.options.cache == CACHE_SHARED || fs.options.cache == CACHE_NONE);
+}
+
+static ssize_t write_appended(struct handle *h, const char *buf, size_t size, off_t off, bool sync)
+{
+	const struct iovec iov = {(void *)(uintptr_t)buf, size};
+	int fd = mms_fd(h->region->file), rc;
+	ssize_t n = pwritev2(fd, &iov, 1, 0, RWF_APPEND);
+	struct stat st;
+
+	if (n < 0 || fstat(fd, &st))
+		return -errno;
+	stats_count(WRITE_APPENDED);
+	/* What came between is marked with it, and no harm done. */
+	if (off > st.st_size - n)
+		off = st.st_size - n;
+	rc = range_changed(h, off, st.st_size - off);
+	if (!rc && sync)
+		rc = mms_sync(h->region->file, 0, 0, MMS_SYNC_FORCE);
+	if (!rc && st.st_size != off + n) {
+		/* What the kernel has cached at off stands elsewhere. */
+		pthread_mutex_lock(&h->inode->lock);
+		atomic_store(&h->inode->wrote, false);
+		h->inode->stamp_valid = false;
+		pthread_mutex_unlock(&h->inode->lock);
+	}
+	return rc ? rc : n;
+}
+
 void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off,
 	      struct fuse_file_info *fi)
 {
 	struct inode *inode = inode_of(ino);
 	struct handle *h = handle_of(fi);
-	unsigned flags = 0;
 	ssize_t n;
 
 	stats_count(OP_WRITE);
@@ -233,14 +305,10 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
 		capability_clear(inode, handle_fd(h));
 	if (!h->region) {
 		n = write_bare(h, buf, size, off, write_is_sync(h, fi));
+	} else if (appends_beneath(h, fi)) {
+		n = write_appended(h, buf, size, off, write_is_sync(h, fi));
 	} else {
-		if (write_is_sync(h, fi))
-			flags |= MMS_WRITE_SYNC;
-		if (fs.writeback)
-			flags |= MMS_WRITE_NOTIME; /* the kernel sends the times by SETATTR */
-		atomic_store(&inode->wrote, true);
-		n = write_region(h, buf, size, off, flags, fi->writepage);
-		atomic_store(&inode->wrote, true); /* also if a stamp was taken meanwhile */
+		n = write_cached(h, buf, size, off, fi);
 	}
 	if (n < 0)
 		reply_result(req, (int)n);

@@ -23,6 +23,8 @@
 #include "mount.h"
 #include "region.h"
 #include "session.h"
+#include "state.h"
+#include "watch.h"
 
 struct fs fs;
 
@@ -67,6 +69,17 @@ static unsigned raise_descriptor_limit(void)
 	return limit.rlim_cur > 1u << 20 ? 1u << 20 : (unsigned)limit.rlim_cur;
 }
 
+/* While root may: neither CAP_IPC_LOCK nor CAP_SYS_RESOURCE is kept. */
+static void raise_lock_limit(void)
+{
+	struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
+
+	if (setrlimit(RLIMIT_MEMLOCK, &limit) == 0 || getrlimit(RLIMIT_MEMLOCK, &limit))
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_MEMLOCK, &limit);
+}
+
 /* Everything that serving needs; on failure a sentence in msg. */
 static int set_up(char *msg, size_t size)
 {
@@ -85,6 +98,8 @@ static int set_up(char *msg, size_t size)
 	fs.started_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 	fs.fd_limit = raise_descriptor_limit();
 	fs.privileged = has_privileges();
+	if (o->lock)
+		raise_lock_limit();
 	rc = mms_pool_new(&pool, &fs.pool, &err);
 	if (rc) {
 		mms_error_format(&err, msg, size);
@@ -97,9 +112,12 @@ static int set_up(char *msg, size_t size)
 	}
 	fdcache_init();
 	control_init();
-	rc = mount_attach(msg, size);
+	rc = state_check(msg, size);
+	if (!rc)
+		rc = mount_attach(msg, size);
 	if (rc)
 		return rc;
+	watch_open();
 	rc = confine();
 	if (!rc && fs.privileged)
 		rc = creds_prepare();
@@ -120,6 +138,7 @@ static void tear_down(void)
 		regions_release();
 		inode_table_release();
 	}
+	watch_release();
 	mms_pool_free(fs.pool);
 	if (fs.root_fd >= 0)
 		close(fs.root_fd);

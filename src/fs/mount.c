@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -293,6 +294,19 @@ static void put_escaped(FILE *f, const char *s)
 	}
 }
 
+/* As on the bare directory, unless told otherwise: who may write to a file
+ * system that is mounted nosuid shall not gain by this mount of it. */
+static void put_flags(FILE *f)
+{
+	struct statvfs sv;
+	unsigned long flags = fstatvfs(fs.root_fd, &sv) ? ST_NOSUID | ST_NODEV : sv.f_flag;
+
+	fputs(flags & ST_NOSUID ? ",nosuid" : ",suid", f);
+	fputs(flags & ST_NODEV ? ",nodev" : ",dev", f);
+	if (flags & ST_NOEXEC)
+		fputs(",noexec", f);
+}
+
 static char *session_options(void)
 {
 	const struct options *o = &fs.options;
@@ -306,7 +320,7 @@ static char *session_options(void)
 	put_escaped(f, fs.backing);
 	fputs(",subtype=mmapfs,default_permissions", f);
 	if (geteuid() == 0)
-		fputs(",suid,dev", f); /* as on the bare directory, unless told otherwise */
+		put_flags(f);
 	if (o->read_only)
 		fputs(",ro", f);
 	if (o->allow_other)

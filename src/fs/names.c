@@ -15,17 +15,19 @@
 #include "control.h"
 #include "creds.h"
 #include "durability.h"
+#include "lifetime.h"
 #include "region.h"
 #include "stats.h"
 
-void entry_fill(struct fuse_entry_param *e, struct inode *inode, const struct stat *st)
+void entry_fill(struct fuse_entry_param *e, const struct inode *dir, struct inode *inode,
+		const struct stat *st)
 {
 	*e = (struct fuse_entry_param){
 		.ino = inode_number(inode),
 		.generation = inode->generation,
 		.attr = *st,
-		.attr_timeout = timeout_of(fs.options.attr_timeout),
-		.entry_timeout = timeout_of(fs.options.entry_timeout),
+		.attr_timeout = lifetime_attr(inode, st),
+		.entry_timeout = lifetime_entry(dir),
 	};
 }
 
@@ -34,21 +36,26 @@ bool name_is_reserved(const struct inode *parent, const char *name)
 	return parent == fs.root && !strcmp(name, RESERVED_NAME);
 }
 
-/* Names come as single components; anything else would leave BACKING. */
-static int check_name(const struct inode *parent, const char *name)
+bool name_is_single(const char *name)
+{
+	return *name && !strchr(name, '/') && strcmp(name, ".") && strcmp(name, "..");
+}
+
+int name_check(const struct inode *parent, const char *name)
 {
 	if (parent->is_virtual)
 		return -EPERM;
-	if (!*name || strchr(name, '/') || !strcmp(name, ".") || !strcmp(name, ".."))
+	if (!name_is_single(name))
 		return -EINVAL;
 	return name_is_reserved(parent, name) ? -EPERM : 0;
 }
 
-static void reply_entry(fuse_req_t req, struct inode *inode, const struct stat *st)
+static void reply_entry(fuse_req_t req, const struct inode *dir, struct inode *inode,
+			const struct stat *st)
 {
 	struct fuse_entry_param e;
 
-	entry_fill(&e, inode, st);
+	entry_fill(&e, dir, inode, st);
 	if (fuse_reply_entry(req, &e))
 		inode_forget(inode, 1); /* the kernel never learned of it */
 }
@@ -70,14 +77,17 @@ static void reply_made(fuse_req_t req, struct inode *parent, const char *name)
 		reply_result(req, rc);
 		return;
 	}
-	reply_entry(req, inode, &st);
+	reply_entry(req, parent, inode, &st);
 }
 
-static void reply_negative(fuse_req_t req)
+static void reply_negative(fuse_req_t req, const struct inode *dir)
 {
-	struct fuse_entry_param e = {.entry_timeout = timeout_of(fs.options.negative_timeout)};
+	struct fuse_entry_param e = {.entry_timeout = lifetime_negative(dir)};
 
-	fuse_reply_entry(req, &e);
+	if (e.entry_timeout > 0)
+		fuse_reply_entry(req, &e);
+	else
+		reply_result(req, -ENOENT);
 }
 
 void op_lookup(fuse_req_t req, fuse_ino_t parent_ino, const char *name)
@@ -91,16 +101,16 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent_ino, const char *name)
 		control_lookup(req, parent, name);
 		return;
 	}
-	rc = strchr(name, '/') ? -EINVAL : inode_lookup(parent, name, &inode, &st);
-	if (rc == -ENOENT && fs.options.negative_timeout > 0)
-		reply_negative(req);
+	rc = name_is_single(name) ? inode_lookup(parent, name, &inode, &st) : -EINVAL;
+	if (rc == -ENOENT)
+		reply_negative(req, parent);
 	else if (rc)
 		reply_result(req, rc);
 	else if ((rc = attr_of(inode, &st))) {
 		inode_forget(inode, 1);
 		reply_result(req, rc);
 	} else
-		reply_entry(req, inode, &st);
+		reply_entry(req, parent, inode, &st);
 }
 
 void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t nlookup)
@@ -179,7 +189,7 @@ static void make(fuse_req_t req, fuse_ino_t parent_ino, const char *name, const 
 {
 	struct inode *parent = inode_of(parent_ino);
 	struct creds creds;
-	int rc = check_name(parent, name), dirfd;
+	int rc = name_check(parent, name), dirfd;
 
 	dirfd = rc ? rc : inode_fd_get(parent);
 	if (dirfd < 0) {
@@ -229,7 +239,7 @@ void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent_ino, const char *
 	int rc, fd, dirfd;
 
 	stats_count(OP_LINK);
-	rc = check_name(parent, name);
+	rc = name_check(parent, name);
 	if (!rc && inode->is_virtual)
 		rc = -EPERM;
 	fd = rc ? rc : inode_fd_get(inode);
@@ -241,11 +251,11 @@ void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent_ino, const char *
 	if (dirfd < 0) {
 		rc = dirfd;
 	} else {
-		bool was_right = own_change_begin(inode, fd);
+		enum stamp_state before = own_change_begin(inode, fd);
 
 		/* The magic link leads to the inode itself, be it a symlink. */
 		rc = linkat(AT_FDCWD, proc_path(path, fd), dirfd, name, AT_SYMLINK_FOLLOW) ? -errno : 0;
-		own_change_end(inode, fd, was_right);
+		own_change_end(inode, fd, before);
 		inode_fd_put(parent);
 	}
 	inode_fd_put(inode);
@@ -284,7 +294,7 @@ static void name_gone(struct inode *inode, bool removed)
 static void remove_name(fuse_req_t req, fuse_ino_t parent_ino, const char *name, int flags)
 {
 	struct inode *parent = inode_of(parent_ino), *inode = NULL;
-	int rc = check_name(parent, name), dirfd;
+	int rc = name_check(parent, name), dirfd;
 
 	if (!rc)
 		rc = keep_reachable(parent, name, &inode);
@@ -351,7 +361,7 @@ static int rename_as(fuse_req_t req, int olddir, const char *name, int newdir, c
 struct renamed {
 	struct inode *inode; /* a counted ref; NULL: not known, or not a file */
 	int fd;
-	bool was_right;
+	enum stamp_state before;
 };
 
 static void renamed_begin(struct renamed *r, struct inode *parent, const char *name)
@@ -365,14 +375,14 @@ static void renamed_begin(struct renamed *r, struct inode *parent, const char *n
 		r->inode = NULL;
 		return;
 	}
-	r->was_right = own_change_begin(r->inode, r->fd);
+	r->before = own_change_begin(r->inode, r->fd);
 }
 
 static void renamed_end(struct renamed *r)
 {
 	if (!r->inode)
 		return;
-	own_change_end(r->inode, r->fd, r->was_right);
+	own_change_end(r->inode, r->fd, r->before);
 	inode_fd_put(r->inode);
 	inode_put(r->inode);
 }
@@ -414,9 +424,9 @@ void op_rename(fuse_req_t req, fuse_ino_t parent_ino, const char *name, fuse_ino
 	int rc;
 
 	stats_count(OP_RENAME);
-	rc = check_name(from, name);
+	rc = name_check(from, name);
 	if (!rc)
-		rc = check_name(to, newname);
+		rc = name_check(to, newname);
 	if (!rc && !(flags & (RENAME_EXCHANGE | RENAME_NOREPLACE)))
 		rc = keep_reachable(to, newname, &replaced);
 	if (!rc)

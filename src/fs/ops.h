@@ -81,11 +81,19 @@ static inline void reply_result(fuse_req_t req, int rc)
 	fuse_reply_err(req, -rc);
 }
 
-/* An entry for a reply, from an inode that a lookup was counted for. */
-void entry_fill(struct fuse_entry_param *e, struct inode *inode, const struct stat *st);
+/* An entry of dir for a reply, from an inode that a lookup was counted for. */
+void entry_fill(struct fuse_entry_param *e, const struct inode *dir, struct inode *inode,
+		const struct stat *st);
 
 /* Whether parent's entry name is the daemon's own: BACKING/.mmapfs. */
 bool name_is_reserved(const struct inode *parent, const char *name);
+
+/* Names come as single components; any other, "." and ".." too, would leave
+ * BACKING. The kernel sends none. */
+bool name_is_single(const char *name);
+
+/* 0 if parent's entry name may be made or removed, else negative errno. */
+int name_check(const struct inode *parent, const char *name);
 
 /* Attributes as a program is to see them: times that are owed are set first. */
 int attr_of(struct inode *inode, struct stat *ret_st);
@@ -96,13 +104,28 @@ int attr_of(struct inode *inode, struct stat *ret_st);
  * group (linux fs/attr.c, setattr_should_drop_sgid()). */
 int kill_privileges(fuse_req_t req, struct inode *inode, int fd);
 
+/* Takes S_ISGID after a change that keeps it only for members of the group
+ * that the file had before (chown, a new ACL), if req's caller is not one. */
+int drop_setgid(fuse_req_t req, int fd, const struct stat *before);
+
 /* Takes security.capability from a file that is written to round the kernel's
  * cache, whoever writes: a store into a mapping does not do it by itself. */
 void capability_clear(struct inode *inode, int fd);
 
+/* Around a page that is written back: the kernel has taken security.capability
+ * before a write(2), and a store into a mapping leaves it as it is; our own
+ * pwrite(2) must not. room: CAPABILITY_ROOM. save gives the length, 0: none. */
+#define CAPABILITY_ROOM 64
+size_t capability_save(struct inode *inode, int fd, char *buf, size_t room);
+void capability_restore(int fd, const char *buf, size_t len);
+
 /* Whether req's caller has its target's set-id bits cleared: what the kernel
  * said, or for requests that do not say, whether the caller is root. */
 bool request_kills(fuse_req_t req);
+
+/* A range of the file was changed by other means than mms_write(): does what
+ * the sync mode owes. 0 or negative errno. */
+int range_changed(struct handle *h, off_t off, off_t len);
 
 /* Forgets what is remembered of security.capability. */
 void capability_forget(struct inode *inode);

@@ -26,6 +26,7 @@ static const struct word cache_words[] = {{"back", CACHE_BACK},
 					  {"shared", CACHE_SHARED},
 					  {"none", CACHE_NONE},
 					  {NULL, 0}};
+static const struct word watch_words[] = {{"auto", 1}, {"off", 0}, {NULL, 0}};
 static const struct word io_words[] = {
 	{"auto", MMS_IO_AUTO}, {"mmap", MMS_IO_MMAP}, {"pread", MMS_IO_PREAD}, {NULL, 0}};
 static const struct word put_words[] = {
@@ -38,6 +39,8 @@ static const struct word advice_words[] = {{"normal", MMS_ADVICE_NORMAL},
 					   {"sequential", MMS_ADVICE_SEQUENTIAL},
 					   {"random", MMS_ADVICE_RANDOM},
 					   {NULL, 0}};
+static const struct word filter_words[] = {
+	{"kill", FILTER_KILL}, {"errno", FILTER_ERRNO}, {"off", FILTER_OFF}, {NULL, 0}};
 static const struct word log_words[] = {{"error", LOG_LEVEL_ERROR},
 					{"warning", LOG_LEVEL_WARNING},
 					{"info", LOG_LEVEL_INFO},
@@ -97,9 +100,13 @@ static const struct option_spec specs[] = {
 	{"map_count", KIND_COUNT, AT(map_count), NULL, 0, "a whole number from 1"},
 	{"preload", KIND_WORD, AT(preload), preload_words, 0, "none, async or populate"},
 	{"advice", KIND_WORD, AT(advice), advice_words, 0, "normal, sequential or random"},
+	{"mlock", KIND_FLAG, AT(lock), NULL, 0, "no value"},
 	{"readahead", KIND_SIZE, AT(readahead), NULL, 0, "a size from 4K to 1G"},
 	{"threads", KIND_THREADS, AT(threads), NULL, 0, "a whole number from 1 to 1024"},
 	{"clone_fd", KIND_FLAG, AT(clone_fd), NULL, 0, "no value"},
+	{"dump_data", KIND_FLAG, AT(dump_data), NULL, 0, "no value"},
+	{"seccomp", KIND_WORD, AT(filter), filter_words, 0, "kill, errno or off"},
+	{"watch", KIND_FLAGWORD, AT(watch), watch_words, 0, "auto or off"},
 	{"attr_timeout", KIND_SECONDS, AT(attr_timeout), NULL, 0, "seconds, 0 and more"},
 	{"entry_timeout", KIND_SECONDS, AT(entry_timeout), NULL, 0, "seconds, 0 and more"},
 	{"negative_timeout", KIND_SECONDS, AT(negative_timeout), NULL, 0, "seconds, 0 and more"},
@@ -427,7 +434,8 @@ static void set_defaults(struct options *o)
 	o->sync_interval = 5;
 	o->readahead = 1 << 20;
 	o->threads = 10;
-	o->attr_timeout = o->entry_timeout = 1;
+	o->attr_timeout = o->entry_timeout = o->negative_timeout = -1;
+	o->watch = true;
 	o->log_level = LOG_LEVEL_WARNING;
 }
 
@@ -583,7 +591,10 @@ const char *options_help(void)
 	       "caching\n"
 	       "  cache=WORD         back (default), through (default if sync=immediate),\n"
 	       "                     shared (others change BACKING too) or none\n"
-	       "  attr_timeout=S, entry_timeout=S, negative_timeout=S   (1, 1, 0)\n"
+	       "  watch=WORD         auto (default): what others change in BACKING is dropped\n"
+	       "                     from the cache at once; or off\n"
+	       "  attr_timeout=S, entry_timeout=S, negative_timeout=S   (a day where it is\n"
+	       "                     watched, else 1, 1 and 0)\n"
 	       "  readahead=SIZE     of the mount, when started as root (1M)\n"
 	       "mapping\n"
 	       "  io=WORD            auto (default), mmap or pread\n"
@@ -593,9 +604,13 @@ const char *options_help(void)
 	       "  map_count=N        most mappings at a time\n"
 	       "  preload=WORD       none (default), async or populate: at open\n"
 	       "  advice=WORD        normal (default), sequential or random\n"
+	       "  mlock              keep in memory what is mapped\n"
 	       "daemon\n"
 	       "  threads=N          most worker threads (10)\n"
 	       "  clone_fd           a device descriptor for each worker\n"
+	       "  seccomp=WORD       kill (default), errno or off: when a daemon of root makes\n"
+	       "                     a system call that it never makes\n"
+	       "  dump_data          core dumps hold data of files\n"
 	       "  log_level=WORD     error, warning (default), info or debug\n"
 	       "mount\n"
 	       "  allow_other, allow_root, auto_unmount, ro, nosuid, nodev, noexec, noatime,\n"

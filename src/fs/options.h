@@ -13,6 +13,9 @@ enum cache_mode { CACHE_DEFAULT, CACHE_BACK, CACHE_THROUGH, CACHE_SHARED, CACHE_
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
+/* At a system call that the daemon never makes. */
+enum filter_mode { FILTER_KILL, FILTER_ERRNO, FILTER_OFF };
+
 struct options {
 	const char *backing_arg; /* borrowed from argv */
 	const char *mount_arg;
@@ -38,7 +41,11 @@ struct options {
 	uint64_t max_read;       /* bytes; 0: the kernel's */
 	unsigned threads;
 	bool clone_fd;
-	double attr_timeout, entry_timeout, negative_timeout;
+	double attr_timeout, entry_timeout, negative_timeout; /* below 0: not given */
+	bool watch;
+	bool lock;               /* mapped regions stay in memory */
+	bool dump_data;          /* core dumps hold data of files */
+	enum filter_mode filter;
 	enum log_level log_level;
 
 	bool allow_other, allow_root, read_only, auto_unmount;

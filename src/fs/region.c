@@ -134,6 +134,7 @@ static int adopt(struct inode *inode, int fd, bool writable, struct region **ret
 		.advice = fs.options.advice,
 		.preload = fs.options.preload,
 		.sync = fs.options.sync,
+		.want = fs.options.lock ? MMS_WANT_LOCKED : 0,
 		.synced = synced,
 	};
 	struct mms_file_options with_cookie = options;
@@ -154,6 +155,9 @@ static int adopt(struct inode *inode, int fd, bool writable, struct region **ret
 		free(r);
 		return rc;
 	}
+	/* Kept for what is mapped later; nothing is mapped yet that could say no. */
+	if (!fs.options.dump_data)
+		(void)mms_advise(r->file, 0, 0, MMS_ADVICE_DONTDUMP);
 	inode_get(inode);
 	link_region(r);
 	*ret = r;
@@ -197,6 +201,16 @@ static int region_get_locked(struct inode *inode, bool write, int fd)
 /* A lookup so short a time ago has just compared the file: no use in another. */
 #define LOOKED_MS 100
 
+/* Whether inode flags of the file forbid an open for writing now, as they do
+ * a new open in BACKING; a region that is open already would not ask. */
+static bool flags_forbid(int fd)
+{
+	struct statx sx;
+
+	return statx(fd, "", AT_EMPTY_PATH, STATX_TYPE, &sx) == 0 &&
+	       (sx.stx_attributes & (STATX_ATTR_IMMUTABLE | STATX_ATTR_APPEND));
+}
+
 /*
  * Whether what the kernel has cached is still right; takes the stamp anew.
  *
@@ -226,15 +240,20 @@ static int fresh_locked(struct inode *inode, int fd, bool only_user, bool *ret_f
 	return 0;
 }
 
-/* A user's own file that the user may write and not read: it cannot be
- * mapped, nor completed to whole pages, so it goes round the cache. */
-static int open_bare(struct inode *inode, int flags, struct handle *h)
+/*
+ * Round the cache, since the file can neither be mapped for writing nor
+ * completed to whole pages: a user's own that the user may write and not
+ * read; or an append-only one, which opens for nothing but appending.
+ */
+static int open_bare(struct inode *inode, int flags, int reason, struct handle *h)
 {
-	int fd;
+	int how = flags & O_ACCMODE, fd;
 
-	if (fs.privileged || (flags & O_ACCMODE) != O_WRONLY)
-		return -EACCES;
-	fd = inode_open(inode, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_LARGEFILE);
+	if (reason == -EPERM && (flags & O_APPEND))
+		how |= O_APPEND;
+	else if (reason != -EACCES || fs.privileged || how != O_WRONLY)
+		return reason;
+	fd = inode_open(inode, how | O_NONBLOCK | O_NOCTTY | O_LARGEFILE);
 	if (fd < 0)
 		return fd;
 	inode_get(inode);
@@ -243,6 +262,30 @@ static int open_bare(struct inode *inode, int flags, struct handle *h)
 	h->direct = true;
 	h->writer = true;
 	return 0;
+}
+
+/* Finds or makes the region for an open, and whether the kernel's cache is
+ * right. *ret_unused: a region to destroy() when the lock is gone. */
+static int region_find_locked(struct inode *inode, bool write, int fd, bool *ret_fresh,
+			      struct region **ret_unused)
+{
+	bool had = inode->region, idle;
+	int rc = region_get_locked(inode, write, fd);
+	struct region *r = inode->region;
+
+	if (rc)
+		return rc;
+	idle = fd < 0 && !r->opens;
+	if (had && write && fd < 0 && flags_forbid(mms_fd(r->file)))
+		rc = -EPERM;
+	else
+		rc = fresh_locked(inode, mms_fd(r->file), idle, ret_fresh);
+	if (rc && idle && !r->lingering) {
+		*ret_unused = r;
+		inode->region = NULL;
+		unlink_region(r);
+	}
+	return rc;
 }
 
 static void drop_handle(struct kept *kept)
@@ -264,17 +307,7 @@ int region_open(struct inode *inode, int flags, int fd, struct handle **ret_hand
 	}
 	h->bare_fd = -1;
 	pthread_mutex_lock(&inode->lock);
-	rc = region_get_locked(inode, write, fd);
-	if (!rc && fd < 0 && !inode->region->opens) {
-		rc = fresh_locked(inode, mms_fd(inode->region->file), true, ret_fresh);
-		if (rc && !inode->region->lingering) {
-			unused = inode->region;
-			inode->region = NULL;
-			unlink_region(unused);
-		}
-	} else if (!rc) {
-		rc = fresh_locked(inode, mms_fd(inode->region->file), false, ret_fresh);
-	}
+	rc = region_find_locked(inode, write, fd, ret_fresh, &unused);
 	if (!rc) {
 		struct region *r = inode->region;
 
@@ -293,8 +326,8 @@ int region_open(struct inode *inode, int flags, int fd, struct handle **ret_hand
 	pthread_mutex_unlock(&inode->lock);
 	if (unused)
 		destroy(unused);
-	if (rc == -EACCES && fd < 0 && write)
-		rc = open_bare(inode, flags, h);
+	if (rc && fd < 0 && write)
+		rc = open_bare(inode, flags, rc, h);
 	if (rc) {
 		free(h);
 		return rc;
@@ -346,6 +379,7 @@ static void close_region(struct handle *h)
 		flush_last(h);
 	if (h->writer && atomic_load(&inode->wrote)) {
 		mms_touch(r->file);
+		inode_mtime_settle(inode, mms_fd(r->file));
 		inode_restamp(inode, mms_fd(r->file));
 	}
 	pthread_mutex_lock(&inode->lock);
@@ -376,6 +410,28 @@ void region_close(struct handle *h)
 	else
 		close_bare(h);
 	free(h);
+}
+
+bool region_is_open(struct inode *inode)
+{
+	bool open;
+
+	pthread_mutex_lock(&inode->lock);
+	open = inode->region && inode->region->opens;
+	pthread_mutex_unlock(&inode->lock);
+	return open;
+}
+
+bool region_is_written(struct inode *inode)
+{
+	bool written;
+
+	if (!S_ISREG(inode->type) || inode->is_virtual)
+		return false;
+	pthread_mutex_lock(&inode->lock);
+	written = inode->region && inode->region->writers;
+	pthread_mutex_unlock(&inode->lock);
+	return written;
 }
 
 void region_name_removed(struct inode *inode)
@@ -484,6 +540,23 @@ void regions_each_writable(void (*f)(struct inode *inode, void *arg), void *arg)
 		inode_put(list[i]);
 	}
 	free(list);
+}
+
+const char *regions_locked_word(char *buf, size_t size)
+{
+	struct mms_error why;
+	int rc = 1;
+
+	if (!fs.options.lock)
+		return "off";
+	pthread_mutex_lock(&regions.lock);
+	for (struct region *r = regions.head; r && rc >= 0; r = r->next)
+		rc = mms_granted(r->file, MMS_WANT_LOCKED, &why);
+	pthread_mutex_unlock(&regions.lock);
+	if (rc >= 0)
+		return "what is mapped is locked into memory";
+	snprintf(buf, size, "not all that is mapped is locked: %s; %s", why.what, why.hint);
+	return buf;
 }
 
 bool regions_have_writers(void)

@@ -32,7 +32,7 @@ struct handle {
 	struct kept kept;
 	struct inode *inode;   /* borrowed from region, or a counted ref if bare */
 	struct region *region; /* NULL if bare */
-	int bare_fd;           /* write-only file that its user may not read; else -1 */
+	int bare_fd;           /* see open_bare(); else -1 */
 	bool direct;           /* the kernel does not cache it */
 	bool writer;
 	uint32_t err_seen;     /* inode.lock: wb_seq last reported */
@@ -47,6 +47,11 @@ int region_open(struct inode *inode, int flags, int fd, struct handle **ret_hand
 
 /* Gives the handle back; what the sync mode owes is done. */
 void region_close(struct handle *handle);
+
+/* Whether a program has the regular file open on the mount. */
+bool region_is_open(struct inode *inode);
+/* And that one may write. */
+bool region_is_written(struct inode *inode);
 
 /* A name of inode was removed: if it was the last one, a region that lingers
  * for the syncer has nothing to keep. */
@@ -90,6 +95,10 @@ void regions_each_writable(void (*f)(struct inode *inode, void *arg), void *arg)
 bool regions_have_writers(void);
 
 uint64_t region_open_handles(void);
+
+/* For the status: what came of the option mlock, with the first reason why not
+ * among the files that are open. The text is in buf, or constant. */
+const char *regions_locked_word(char *buf, size_t size);
 
 /* Closes those that linger, at the end; no request is under way and no handle
  * is left. */

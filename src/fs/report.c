@@ -8,9 +8,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "confine.h"
 #include "inode.h"
+#include "lifetime.h"
 #include "region.h"
 #include "stats.h"
+#include "watch.h"
 #include "wire.h"
 
 static const char *const op_names[OP_COUNT] = {
@@ -50,17 +53,19 @@ struct number {
 	uint64_t value;
 };
 
-#define NUMBERS_MAX 48
+#define NUMBERS_MAX 64
 
 /* The numbers that both texts show, in their order. */
 static size_t collect(struct number *out)
 {
 	struct mms_stats s;
 	struct inode_stats i;
+	struct watch_stats w;
 	size_t n = 0;
 
 	mms_pool_stats(fs.pool, &s);
 	inode_stats(&i);
+	watch_stats(&w);
 #define PUT(key, v) out[n++] = (struct number){key, v}
 	PUT("uptime_ms", uptime_ms());
 	PUT("requests", requests());
@@ -74,6 +79,7 @@ static size_t collect(struct number *out)
 	PUT("write.mapped_bytes", s.write_bytes_mapped);
 	PUT("write.pwrite", s.writes_pwrite + stats_get(WRITE_BARE));
 	PUT("write.pwrite_bytes", s.write_bytes_pwrite + stats_get(WRITE_BARE_BYTES));
+	PUT("write.appended", stats_get(WRITE_APPENDED));
 	PUT("fault.sigbus", s.faults);
 	PUT("fault.reply", stats_get(REPLY_FAULTS));
 	PUT("chunk.mapped", s.chunks);
@@ -97,6 +103,14 @@ static size_t collect(struct number *out)
 	PUT("sync.dirty_files", s.dirty_files);
 	PUT("sync.dirty_bytes", s.dirty_bytes);
 	PUT("cache.dropped", stats_get(CACHE_DROPPED));
+	PUT("watch.own_events", stats_get(WATCH_OWN));
+	PUT("watch.foreign_events", stats_get(WATCH_FOREIGN));
+	PUT("watch.invalidated_entries", stats_get(WATCH_ENTRIES));
+	PUT("watch.invalidated_inodes", stats_get(WATCH_INODES));
+	PUT("watch.resyncs", stats_get(WATCH_RESYNCS));
+	PUT("watch.overflows", stats_get(WATCH_OVERFLOWS));
+	PUT("watch.marks", w.marks);
+	PUT("watch.unmarked_directories", w.unmarked_directories);
 	PUT("inode.count", i.count);
 	PUT("inode.fds", i.fds);
 	PUT("inode.fd_limit", i.fd_limit);
@@ -175,9 +189,10 @@ static void put_options(FILE *f)
 	json_pair(f, "advice", advice_word(o->advice), ",");
 	fprintf(f, "    \"threads\": %u,\n    \"clone_fd\": %s,\n", o->threads,
 		o->clone_fd ? "true" : "false");
-	fprintf(f, "    \"attr_timeout\": %g,\n    \"entry_timeout\": %g,\n", timeout_of(o->attr_timeout),
-		timeout_of(o->entry_timeout));
-	fprintf(f, "    \"negative_timeout\": %g,\n", timeout_of(o->negative_timeout));
+	json_pair(f, "watch", o->watch ? "auto" : "off", ",");
+	fprintf(f, "    \"attr_timeout\": %g,\n    \"entry_timeout\": %g,\n", lifetime_attr_usual(),
+		lifetime_entry(fs.root));
+	fprintf(f, "    \"negative_timeout\": %g,\n", lifetime_negative(fs.root));
 	fprintf(f, "    \"readahead_kb\": %u,\n", atomic_load(&fs.readahead_kb));
 	fprintf(f, "    \"read_only\": %s\n  },\n", o->read_only ? "true" : "false");
 }
@@ -193,7 +208,7 @@ static void put_engine(FILE *f)
 			     o->put == MMS_PUT_MMAP ? "mapped regions, as write=mmap says; pwrite past the end" :
 			     "mapped regions for blocks written since their last sync; pwrite for "
 			     "the first write of a block, for holes and past the end";
-	char durable[160];
+	char durable[160], locked[256];
 
 	switch (o->sync) {
 	case MMS_SYNC_IMMEDIATE:
@@ -218,8 +233,13 @@ static void put_engine(FILE *f)
 		  "durable when it returns", ",");
 	json_pair(f, "write_back_cache", fs.writeback ? "on" : "off", ",");
 	json_pair(f, "set_id_bits", wire_daemon_kills() ? "cleared by the daemon" : "cleared by the kernel", ",");
+	json_pair(f, "watch", watch_word(), ",");
 	json_pair(f, "identity", fs.handles ? "file handles" : "paths beneath BACKING", ",");
 	json_pair(f, "acts_as", fs.privileged ? "the caller" : "the user who mounted", ",");
+	json_pair(f, "system_calls", confine_word(), ",");
+	json_pair(f, "mlock", regions_locked_word(locked, sizeof(locked)), ",");
+	json_pair(f, "core_dumps", o->dump_data ? "hold data of files, as dump_data says" :
+		  "hold no data of files", ",");
 	json_pair(f, "crc32", mms_crc32_engine(), "");
 	fprintf(f, "  },\n");
 }

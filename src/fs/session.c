@@ -14,11 +14,13 @@
 #include <unistd.h>
 
 #include "durability.h"
+#include "invalidate.h"
 #include "log.h"
 #include "mount.h"
 #include "region.h"
 #include "stats.h"
 #include "task.h"
+#include "watch.h"
 
 #define MAX_BACKGROUND 64
 
@@ -150,15 +152,26 @@ static void block_signals(void)
 	sigaction(SIGPIPE, &ignore, NULL);
 }
 
+/* Writers shall learn of the end: see lifetime_attr(). */
+static void expire(struct inode *inode, void *arg)
+{
+	(void)arg;
+	invalidate_attributes(inode);
+}
+
 /* Flushes while the workers still serve: what programs wrote before the
  * signal is in the kernel's cache and comes as WRITE requests. Those that go
  * on writing are followed for a few rounds. */
 static void flush_before_end(void)
 {
-	int fd = open(fs.mountpoint, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct stat st;
 	uint64_t before;
+	int fd;
 
+	/* It may wait for a lock that a program holds while it waits for a
+	 * worker: the workers must serve yet. */
+	watch_stop();
+	fd = open(fs.mountpoint, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd >= 0 && (fstat(fd, &st) || (uint64_t)st.st_dev != atomic_load(&fs.mount_dev))) {
 		close(fd);
 		fd = -1;
@@ -167,6 +180,7 @@ static void flush_before_end(void)
 		kernel_flush_use(fd);
 	kernel_flush();
 	mount_detach();
+	regions_each_writable(expire, NULL);
 	for (int round = 0; round < 3; round++) {
 		before = stats_get(OP_WRITE);
 		kernel_flush();
@@ -276,13 +290,17 @@ int session_run(void (*ready)(void *arg), void *arg)
 	}
 	rc = -pthread_create(&signals, NULL, take_signals, NULL);
 	if (!rc) {
-		rc = -pthread_create(&start_thread, NULL, start, &starter);
+		rc = watch_start();
+		if (!rc)
+			rc = -pthread_create(&start_thread, NULL, start, &starter);
 		if (!rc) {
 			rc = loop();
 			pthread_join(start_thread, NULL);
 		}
 		pthread_kill(signals, SIGUSR2);
 		pthread_join(signals, NULL);
+		/* Unless a signal did it: the connection is cut, nothing waits. */
+		watch_stop();
 	}
 	task_wait_all();
 	one = last_flush();

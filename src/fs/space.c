@@ -13,12 +13,14 @@
 #include "stats.h"
 #include "task.h"
 
-/* The range was changed by other means than mms_write(). */
-static int range_changed(struct handle *h, off_t off, off_t len)
+int range_changed(struct handle *h, off_t off, off_t len)
 {
 	struct inode *inode = h->inode;
+	struct stat st;
 
 	atomic_store(&inode->wrote, true);
+	if (!fstat(handle_fd(h), &st))
+		inode_size_grew(inode, st.st_size);
 	capability_forget(inode);
 	if (!h->region)
 		return fs.options.sync == MMS_SYNC_IMMEDIATE && fsync(h->bare_fd) ? -errno : 0;

@@ -24,6 +24,13 @@ enum counter {
 	SYNC_FAILURES,          /* of directories and of syncfs; the store counts its own */
 	WRITE_BARE,             /* through a descriptor that cannot be mapped */
 	WRITE_BARE_BYTES,
+	WRITE_APPENDED,         /* at the end that BACKING's file has */
+	WATCH_OWN,              /* events that the daemon made itself */
+	WATCH_FOREIGN,
+	WATCH_ENTRIES,          /* notifications */
+	WATCH_INODES,
+	WATCH_RESYNCS,
+	WATCH_OVERFLOWS,
 	CACHE_DROPPED,          /* opens that found the file changed beneath the mount */
 	COUNTER_COUNT
 };

@@ -3,8 +3,10 @@
 #include "ops.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/xattr.h>
 
 #include "durability.h"
@@ -48,6 +50,25 @@ void capability_clear(struct inode *inode, int fd)
 		note_absent(inode);
 }
 
+size_t capability_save(struct inode *inode, int fd, char *buf, size_t room)
+{
+	ssize_t n;
+
+	if (known_absent(inode))
+		return 0;
+	n = fgetxattr(fd, CAPABILITY, buf, room);
+	if (n < 0 && errno == ENODATA)
+		note_absent(inode);
+	return n < 0 ? 0 : (size_t)n;
+}
+
+void capability_restore(int fd, const char *buf, size_t len)
+{
+	/* Not there any more as a rule, so that one set meanwhile stays. */
+	if (len)
+		(void)!fsetxattr(fd, CAPABILITY, buf, len, XATTR_CREATE);
+}
+
 /* The magic link leads to the inode itself, so symlinks are not followed. */
 struct target {
 	struct inode *inode;
@@ -72,19 +93,37 @@ static void target_put(struct target *t)
 	inode_fd_put(t->inode);
 }
 
+#define ACCESS_ACL "system.posix_acl_access"
+
+/* As setxattr(2) by req's caller: a new ACL is a new mode to the kernel. */
+static int set_value(fuse_req_t req, const struct target *t, const char *name, const char *value,
+		     size_t size, int flags)
+{
+	bool is_mode = fs.privileged && !strcmp(name, ACCESS_ACL);
+	struct stat before;
+
+	if (is_mode && fstatat(t->fd, "", &before, AT_EMPTY_PATH))
+		return -errno;
+	if (setxattr(t->path, name, value, size, flags))
+		return -errno;
+	return is_mode ? drop_setgid(req, t->fd, &before) : 0;
+}
+
 /* Sets name to value, or removes it where value is NULL, and replies. */
 static void change(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size,
 		   int flags)
 {
 	struct target t;
-	bool was_right;
+	enum stamp_state before;
 	int rc = target_get(&t, ino);
 
 	if (!rc) {
-		was_right = own_change_begin(t.inode, t.fd);
-		rc = value ? setxattr(t.path, name, value, size, flags) : removexattr(t.path, name);
-		rc = rc ? -errno : 0;
-		own_change_end(t.inode, t.fd, was_right);
+		before = own_change_begin(t.inode, t.fd);
+		if (value)
+			rc = set_value(req, &t, name, value, size, flags);
+		else
+			rc = removexattr(t.path, name) ? -errno : 0;
+		own_change_end(t.inode, t.fd, before);
 		capability_forget(t.inode);
 		target_put(&t);
 	}
