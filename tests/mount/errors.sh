@@ -53,6 +53,7 @@ option write=write 'auto.*mmap.*pwrite'
 option preload=all 'none.*async.*populate'
 option advice=willneed 'normal.*sequential.*random'
 option log_level=loud 'error.*warning.*info.*debug'
+option seccomp=maybe 'kill.*errno.*off'
 
 # Each number: no number, out of range, a wrong unit, what does not fit.
 for value in '' x -1 0 1e 5s nan; do option "sync_interval=$value" sync_interval; done

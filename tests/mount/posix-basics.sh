@@ -4,29 +4,7 @@
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
 . "$(dirname "$0")/lib.sh"
 
-NATIVE=$ASIDE/native
-
-# compare WHAT USER ARGUMENTS...: of posixcmp
-compare()
-{
-	local what=$1 user=$2
-	shift 2
-	rm -rf "$NATIVE"
-	$user mkdir "$NATIVE" "$MNT/cases"
-	$user timeout 60 "$HELPERS/posixcmp" "$NATIVE" "$@" > "$WORK/native.out" 2>&1 ||
-		bad "$what: on the native directory: $(tail -n 1 "$WORK/native.out")"
-	$user timeout 120 "$HELPERS/posixcmp" "$MNT/cases" "$@" > "$WORK/mount.out" 2>&1 ||
-		bad "$what: on the mount: $(tail -n 1 "$WORK/mount.out")"
-	if diff -a -U 100000 "$WORK/native.out" "$WORK/mount.out" > "$WORK/diff"; then
-		pass "$what: $(grep -ac '^  ' "$WORK/mount.out") answers are the native ones"
-		return
-	fi
-	bad "$what: - native, + mount"
-	# Each difference under the name of its case.
-	awk '/^ [a-z]/ { name = $0 }
-		/^[-+]  / { if (name) print name; name = ""; print }' "$WORK/diff" |
-		head -n 60
-}
+. "$(dirname "$0")/compare.sh"
 
 for mode in sync=periodic sync=periodic,cache=through sync=periodic,cache=shared \
 	sync=periodic,cache=none sync=immediate sync=lazy sync=never,write=mmap \
@@ -36,7 +14,7 @@ for mode in sync=periodic sync=periodic,cache=through sync=periodic,cache=shared
 	case $mode in *cache=none*) args+=(nommap) ;; esac
 	rm -rf "$BACKING/cases"
 	mount_it "$mode,allow_other,window=1M" || continue
-	compare "$mode" "" "${args[@]}"
+	compare "$mode" "" posixcmp "${args[@]}"
 	check "$mode: daemon lives" daemon_lives
 	unmount_it
 done
@@ -50,7 +28,7 @@ if user_can_mount; then
 		mkdir "$BACKING" "$ASIDE"
 		give_to_user
 		mount_it "$mode" as_user || continue
-		compare "$mode as an ordinary user" as_user "${args[@]}"
+		compare "$mode as an ordinary user" as_user posixcmp "${args[@]}"
 		check "$mode as an ordinary user: daemon lives" daemon_lives
 		unmount_it
 	done

@@ -1,24 +1,70 @@
 /* SPDX-License-Identifier: MIT */
 /*
- *	posixcmp DIR [root] [nommap] [only=NAME]
+ *	posixcmp DIR [root] [nommap] [few] [slow] [shared] [only=NAME] [beneath=DIR]
  *
  * Runs the cases in new directories under DIR and prints what they answered.
- * See posixcmp.h.
+ * beneath: what DIR is in BACKING. See posixcmp.h.
  */
 #include "posixcmp.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
+#include <linux/fs.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "util.h"
+
+static bool root_run, few, slow, shared;
+static char *top, *top_beneath;
+
+bool is_root_run(void)
+{
+	return root_run;
+}
+
+bool few_users(void)
+{
+	return few;
+}
+
+int enter(const char *path)
+{
+	return chdir(path);
+}
+
+const char *beneath(const char *path)
+{
+	static char full[2 * PATH_MAX];
+	char cwd[PATH_MAX];
+
+	if (!getcwd(cwd, sizeof(cwd)) || strncmp(cwd, top, strlen(top)) != 0)
+		die("the current directory is not below %s", top);
+	snprintf(full, sizeof(full), "%s%s/%s", top_beneath, cwd + strlen(top), path);
+	return full;
+}
+
+int set_flags_beneath(const char *path, int flags)
+{
+	int fd = open(beneath(path), O_RDONLY | O_NONBLOCK | O_CLOEXEC), now, rc;
+
+	if (fd < 0)
+		return -1;
+	rc = ioctl(fd, FS_IOC_GETFLAGS, &now);
+	now = (now & ~(FS_IMMUTABLE_FL | FS_APPEND_FL)) | flags;
+	if (!rc)
+		rc = ioctl(fd, FS_IOC_SETFLAGS, &now);
+	close(fd);
+	return rc;
+}
 
 long say(long result, const char *format, ...)
 {
@@ -91,7 +137,9 @@ void show_data(const char *path)
 			sum = sum * 0x100000001b3u + buf[i] + 1;
 		total += (uint64_t)n;
 	}
-	printf("  %s: %llu bytes, sum %016llx%s\n", path, (unsigned long long)total,
+	/* Beneath the mount the name of the directory may differ. */
+	printf("  %s: %llu bytes, sum %016llx%s\n", *path == '/' ? strrchr(path, '/') + 1 : path,
+	       (unsigned long long)total,
 	       (unsigned long long)sum, n < 0 ? errno_name(errno) : "");
 	close(fd);
 }
@@ -176,25 +224,36 @@ static void run_case(const struct posix_case *c, int root)
 
 int main(int argc, char **argv)
 {
-	const struct posix_case *tables[] = {names_cases, data_cases, space_cases, attr_cases,
-					     lock_cases,  user_cases, setid_cases};
-	bool root = false, mmap = true;
-	const char *only = NULL;
+	const char *only = NULL, *other = NULL;
+	bool mmap = true;
 	int dir;
 
 	for (int i = 2; i < argc; i++) {
 		if (strcmp(argv[i], "root") == 0)
-			root = true;
+			root_run = true;
 		else if (strcmp(argv[i], "nommap") == 0)
 			mmap = false;
+		else if (strcmp(argv[i], "few") == 0)
+			few = true;
+		else if (strcmp(argv[i], "slow") == 0)
+			slow = true;
+		else if (strcmp(argv[i], "shared") == 0)
+			shared = true;
 		else if (strncmp(argv[i], "only=", 5) == 0)
 			only = argv[i] + 5;
+		else if (strncmp(argv[i], "beneath=", 8) == 0)
+			other = argv[i] + 8;
 	}
 	if (argc < 2 || (dir = open(argv[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
-		die("usage: posixcmp DIR [root] [nommap] [only=NAME]");
-	for (size_t t = 0; t < sizeof(tables) / sizeof(tables[0]); t++)
-		for (const struct posix_case *c = tables[t]; c->name; c++)
-			if ((root || !c->root) && (mmap || !c->mmap) &&
+		die("usage: posixcmp DIR [root] [nommap] [few] [slow] [shared] [only=NAME] [beneath=DIR]");
+	top = realpath(argv[1], NULL);
+	top_beneath = other ? realpath(other, NULL) : top;
+	if (!top || !top_beneath)
+		die("%s", other ? other : argv[1]);
+	for (const struct posix_case *const *table = posix_tables; *table; table++)
+		for (const struct posix_case *c = *table; c->name; c++)
+			if ((root_run || !c->root) && (mmap || !c->mmap) &&
+			    (slow || !c->slow) && (shared || !c->beneath) &&
 			    (!only || strcmp(only, c->name) == 0))
 				run_case(c, dir);
 	return 0;

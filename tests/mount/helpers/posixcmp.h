@@ -18,7 +18,12 @@ struct posix_case {
 	void (*run)(void);
 	bool root; /* runs as other users too: needs root and allow_other */
 	bool mmap; /* needs MAP_SHARED: left out where the mount cannot */
+	bool slow; /* only where slow is given */
+	bool beneath; /* others change BACKING meanwhile: only where shared is given */
 };
+
+/* What the program runs: NULL at the end. */
+extern const struct posix_case *const posix_tables[];
 
 extern const struct posix_case names_cases[];
 extern const struct posix_case data_cases[];
@@ -51,6 +56,23 @@ void as_user(uid_t uid, gid_t gid, gid_t group, void (*fn)(void));
 
 /* Runs fn in a child and waits. */
 void in_child(void (*fn)(void));
+
+/* Whether other users can be had. */
+bool is_root_run(void);
+
+/* Where a run with all of them would take too long. */
+bool few_users(void);
+
+/* chdir(2) by a name. */
+int enter(const char *path);
+
+/* path, in the current directory, as it is called beneath the mount; natively,
+ * or if no beneath= was given, that is itself. Overwritten by the next call. */
+const char *beneath(const char *path);
+
+/* Sets immutable and append-only (FS_IMMUTABLE_FL, FS_APPEND_FL) as a program
+ * that works beneath the mount does: FUSE passes no such ioctl on. 0 or -1. */
+int set_flags_beneath(const char *path, int flags);
 
 #define USER_A 12345u
 #define USER_B 23456u

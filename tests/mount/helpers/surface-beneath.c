@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+/* What the mount says against what BACKING says: numbers, times, space; what
+ * other programs hold on to: append-only files, file handles, events. */
+#include "surface.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "util.h"
+
+static bool same_time(struct timespec a, struct timespec b)
+{
+	return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
+/* Attributes by the mount are BACKING's. */
+static void same_attributes(const char *path)
+{
+	struct stat here, there;
+
+	must(lstat(path, &here));
+	must(lstat(beneath(path), &there));
+	printf("  %s: ino %d mode %d links %d owner %d rdev %d size %d blocks %d blksize %d mtime "
+	       "%d "
+	       "ctime %d\n",
+	       path, here.st_ino == there.st_ino, here.st_mode == there.st_mode,
+	       here.st_nlink == there.st_nlink,
+	       here.st_uid == there.st_uid && here.st_gid == there.st_gid,
+	       here.st_rdev == there.st_rdev, here.st_size == there.st_size,
+	       here.st_blocks == there.st_blocks, here.st_blksize == there.st_blksize,
+	       same_time(here.st_mtim, there.st_mtim), same_time(here.st_ctim, there.st_ctim));
+}
+
+static void numbers(void)
+{
+	static const char *const names[] = {"file", "dir", "sym", "fifo", "hard", "dev", "."};
+	struct dirent *e;
+	struct stat st;
+	int wrong = 0;
+	DIR *d;
+
+	put_file("file", 10000, 1);
+	must(mkdir("dir", 0755));
+	must(symlink("file", "sym"));
+	must(mkfifo("fifo", 0644));
+	must(link("file", "hard"));
+	if (is_root_run())
+		must(mknod("dev", S_IFCHR | 0600, makedev(1, 3)));
+	usleep(1100000); /* attributes may be a second old */
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (is_root_run() || strcmp(names[i], "dev") != 0)
+			same_attributes(names[i]);
+	d = opendir(".");
+	while ((e = readdir(d)))
+		if (strcmp(e->d_name, "..") != 0)
+			wrong += fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+				 st.st_ino != e->d_ino;
+	closedir(d);
+	say(wrong, "inode numbers of readdir that are not stat's");
+}
+
+static void statistics(void)
+{
+	struct statvfs here, there;
+
+	must(statvfs(".", &here));
+	must(statvfs(beneath("."), &there));
+	say(here.f_blocks == there.f_blocks && here.f_frsize == there.f_frsize &&
+		    here.f_bsize == there.f_bsize && here.f_files == there.f_files &&
+		    here.f_namemax == there.f_namemax,
+	    "statvfs is BACKING's");
+}
+
+/* What is written is older than what is set, and stays so when it is flushed. */
+static void times_kept(void)
+{
+	const struct timespec set[] = {{1500000000, 1}, {1600000000, 999999999}};
+	struct stat first, then;
+	int fd = open("f", O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+
+	must(pwrite(fd, "data", 4, 0));
+	must(fstat(fd, &first));
+	usleep(20000);
+	say(fsync(fd), "fsync");
+	must(fstat(fd, &then));
+	say(same_time(first.st_mtim, then.st_mtim), "fsync leaves mtime");
+	must(stat(beneath("f"), &then));
+	say(same_time(first.st_mtim, then.st_mtim), "it is BACKING's");
+	must(pwrite(fd, "more", 4, 4));
+	must(futimens(fd, set));
+	say(fsync(fd), "fsync");
+	usleep(20000);
+	close(fd);
+	must(stat("f", &then));
+	say(same_time(set[1], then.st_mtim), "a set mtime stays");
+	must(stat(beneath("f"), &then));
+	say(same_time(set[1], then.st_mtim), "in BACKING too");
+	say(same_time(set[0], then.st_atim), "and atime");
+}
+
+/* relatime: the first read after a write moves atime. Not cached: made beneath. */
+static void access_times(void)
+{
+	const struct timespec old[] = {{1000000000, 5}, {1000000001, 5}};
+	struct stat st;
+	char buf[10];
+	int fd;
+
+	put_file(beneath("f"), 100000, 1);
+	must(utimensat(AT_FDCWD, beneath("f"), old, 0));
+	fd = open("f", O_RDONLY | O_CLOEXEC);
+	say(pread(fd, buf, sizeof(buf), 0), "read");
+	close(fd);
+	must(stat(beneath("f"), &st));
+	say(st.st_atim.tv_sec > old[0].tv_sec, "atime in BACKING moved");
+	must(stat("f", &st));
+	say(st.st_atim.tv_sec > old[0].tv_sec, "atime moved");
+	must(utimensat(AT_FDCWD, beneath("f"), old, 0));
+	fd = open("f", O_RDONLY | O_NOATIME | O_CLOEXEC);
+	close(fd);
+	must(stat(beneath("f"), &st));
+	say(same_time(old[0], st.st_atim), "opening alone leaves it");
+}
+
+static void append_only(void)
+{
+	char buf[100] = "";
+	int fd, reader;
+
+	put_file("log", 10, 1);
+	reader = open("log", O_RDONLY | O_CLOEXEC);
+	say(pread(reader, buf, sizeof(buf), 0), "read");
+	must(set_flags_beneath("log", FS_APPEND_FL));
+	say(open("log", O_WRONLY | O_CLOEXEC), "open for writing");
+	say(open("log", O_WRONLY | O_APPEND | O_TRUNC | O_CLOEXEC), "open for truncation");
+	say(truncate("log", 0), "truncate");
+	say(unlink("log"), "unlink");
+	fd = open("log", O_RDWR | O_APPEND | O_CLOEXEC);
+	say(write(fd, "appended", 8), "append");
+	say(pwrite(fd, "again", 5, 0), "append by pwrite");
+	say(pread(fd, buf, sizeof(buf), 0), "read back");
+	say(pread(reader, buf, sizeof(buf), 0), "read by another");
+	printf("  %.13s\n", buf + 10);
+	say(ftruncate(fd, 1), "ftruncate");
+	say(fsync(fd), "fsync");
+	close(fd);
+	fd = open("log", O_WRONLY | O_APPEND | O_CLOEXEC);
+	say(write(fd, "third", 5), "append, O_WRONLY");
+	close(fd);
+	close(reader);
+	must(set_flags_beneath("log", FS_IMMUTABLE_FL));
+	say(open("log", O_WRONLY | O_APPEND | O_CLOEXEC), "append to an immutable one");
+	must(set_flags_beneath("log", 0));
+	show_data("log");
+	show_data(beneath("log"));
+}
+
+static struct file_handle *handle_of(const char *path)
+{
+	struct file_handle *h = calloc(1, sizeof(*h) + MAX_HANDLE_SZ);
+	int mount_id;
+
+	if (!h)
+		die("memory");
+	h->handle_bytes = MAX_HANDLE_SZ;
+	must(name_to_handle_at(AT_FDCWD, path, h, &mount_id, 0));
+	return h;
+}
+
+/* A file handle finds its file under another name, and not one that is gone. */
+static void handles(void)
+{
+	int top = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd, keep;
+	struct file_handle *h;
+	struct stat a, b;
+
+	put_file("f", 100, 1);
+	h = handle_of("f");
+	keep = open("f", O_RDONLY | O_CLOEXEC); /* so that the kernel knows it still */
+	must(fstat(keep, &a));
+	must(rename("f", "g"));
+	fd = open_by_handle_at(top, h, O_RDWR | O_CLOEXEC);
+	say(fd < 0 ? -1 : fstat(fd, &b), "open by handle");
+	say(a.st_ino == b.st_ino, "it is the file");
+	say(write(fd, "x", 1), "write");
+	close(fd);
+	close(keep);
+	must(unlink("g"));
+	put_file("g", 100, 2);
+	usleep(50000);
+	say(open_by_handle_at(top, h, O_RDONLY | O_CLOEXEC), "open after its end");
+	free(h);
+	h = handle_of(".");
+	fd = open_by_handle_at(top, h, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	say(fd < 0 ? -1 : 0, "open a directory by handle");
+	free(h);
+}
+
+/* The names and kinds of the events that come for changes on the mount. */
+static void events(void)
+{
+	int in = inotify_init1(IN_CLOEXEC | IN_NONBLOCK), fd;
+	_Alignas(struct inotify_event) char buf[65536];
+	ssize_t n;
+
+	must(mkdir("d", 0755));
+	must(inotify_add_watch(in, "d", IN_ALL_EVENTS));
+	put_file("d/f", 10, 1);
+	must(chmod("d/f", 0600));
+	must(rename("d/f", "d/g"));
+	must(link("d/g", "d/h"));
+	fd = open("d/g", O_RDONLY | O_CLOEXEC);
+	must(read(fd, buf, 5));
+	close(fd);
+	must(truncate("d/g", 3));
+	must(unlink("d/g"));
+	must(mkdir("d/e", 0755));
+	must(rmdir("d/e"));
+	n = read(in, buf, sizeof(buf));
+	for (char *at = buf; n > 0 && at < buf + n;) {
+		struct inotify_event *e = (struct inotify_event *)(void *)at;
+
+		printf("  %x %s\n", e->mask, e->len ? e->name : "");
+		at += sizeof(*e) + e->len;
+	}
+	close(in);
+}
+
+static void on_break(int sig)
+{
+	(void)sig;
+}
+
+static void leases(void)
+{
+	int fd;
+
+	put_file("f", 10, 1);
+	signal(SIGIO, on_break);
+	fd = open("f", O_RDONLY | O_CLOEXEC);
+	say(fcntl(fd, F_SETLEASE, F_RDLCK), "read lease");
+	say(fcntl(fd, F_GETLEASE), "it");
+	say(fcntl(fd, F_SETLEASE, F_UNLCK), "given back");
+	close(fd);
+}
+
+const struct posix_case beneath_cases[] = {
+	{.name = "numbers", .run = numbers},
+	{.name = "statistics", .run = statistics},
+	{.name = "times-kept", .run = times_kept},
+	{.name = "access-times", .run = access_times},
+	{.name = "append-only", .run = append_only, .root = true},
+	{.name = "handles", .run = handles, .root = true},
+	{.name = "events", .run = events},
+	{.name = "leases", .run = leases},
+	{0},
+};

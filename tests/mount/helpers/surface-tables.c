@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: MIT */
+/* The cases of the program "surface". */
+#include "surface.h"
+
+const struct posix_case *const posix_tables[] = {
+	privilege_cases, limit_cases, coherence_cases, beneath_cases, NULL,
+};
