@@ -137,13 +137,15 @@ END_TEST
 int main(void)
 {
 	const int count = sizeof(forbidden) / sizeof(forbidden[0]);
-	Suite *suite = suite_create("filter");
-	TCase *tc = tcase_create("calls");
 	SRunner *runner;
+	Suite *suite;
+	TCase *tc;
 	int failed;
 
 	if (strstr(filter_says(FILTER_KILL), "this build"))
 		return 77;
+	suite = suite_create("filter");
+	tc = tcase_create("calls");
 	tcase_add_loop_test(tc, forbidden_calls_kill, 0, count);
 	tcase_add_test(tc, or_are_refused_or_made);
 	tcase_add_test(tc, usual_calls_pass);

@@ -40,7 +40,9 @@ try()
 		check "$who: $n changes in a burst" test "$n" -ge 100000
 		check "$who: all are seen" within 20 same || differing
 		check "$who: in the data as well" within 5 same_data
-		check "$who: by events" stat_at_least watch.foreign_events 1000
+		# Those that wait are merged, so how many come depends on the machine: at least
+		# one for each directory.
+		check "$who: by events" stat_at_least watch.foreign_events "$DIRS"
 		equal "$who: root's queue has no end" "$(stat_of watch.overflows)" 0
 	else
 		# More than an ordinary user's queue holds, while nobody reads it.
