@@ -29,20 +29,21 @@ struct crowd {
 
 static uint64_t word_hits(struct crowd *t, uint64_t state)
 {
+	const uint64_t bytes = t->bytes, words = t->words;
 	uint64_t sum = 0, v = 0;
 	struct mms_view mine;
 
 	if (t->way == BY_MMAP) {
-		for (uint64_t i = 0; i < t->words; i++) {
-			memcpy(&v, t->map + next_random(&state) % (t->bytes / 8) * 8, 8);
+		for (uint64_t i = 0; i < words; i++) {
+			memcpy(&v, t->map + next_random(&state) % (bytes / 8) * 8, 8);
 			sum += v;
 		}
 		return sum;
 	}
 	if (mms_view_clone(&t->view, &mine))
 		die("mms_view_clone");
-	for (uint64_t i = 0; i < t->words; i++) {
-		if (mms_view_u64_at(&mine, next_random(&state) % (t->bytes / 8) * 8, &v))
+	for (uint64_t i = 0; i < words; i++) {
+		if (mms_view_u64_at(&mine, next_random(&state) % (bytes / 8) * 8, &v))
 			die("mms_view_u64_at");
 		sum += v;
 	}
@@ -114,8 +115,8 @@ CROWD(read, BY_READ, 4)
 void bench_threads(const struct bench *b)
 {
 	struct crowd t = {.bytes = b->bytes,
-			  .words = b->quick ? 400000 : 4000000,
-			  .pages = b->quick ? 40000 : 400000};
+			  .words = b->quick ? 1000000 : 16000000,
+			  .pages = b->quick ? 100000 : 1600000};
 	const struct contest words = {
 		.what = "8-byte hits from several threads, a clone each",
 		.unit = "million/s",
