@@ -154,60 +154,46 @@ static void reply_bytes(fuse_req_t req, ssize_t n, const char *buf, size_t size)
 		fuse_reply_buf(req, buf, (size_t)n);
 }
 
-void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
+/* The value of one attribute, or with name NULL the names of all. */
+static void reply_read(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
 	struct inode *inode = inode_of(ino);
-	bool capability = !strcmp(name, CAPABILITY);
+	char *buf = size ? malloc(size) : NULL;
 	struct target t;
-	char *buf;
 	ssize_t n;
-	int rc;
+	int rc = size && !buf ? -ENOMEM : target_get(&t, ino);
 
-	stats_count(OP_GETXATTR);
-	if (inode->is_virtual || (capability && known_absent(inode))) {
-		reply_result(req, -ENODATA);
-		return;
-	}
-	buf = size ? malloc(size) : NULL;
-	rc = size && !buf ? -ENOMEM : target_get(&t, ino);
 	if (rc) {
 		free(buf);
 		reply_result(req, rc);
 		return;
 	}
-	n = getxattr(t.path, name, buf, size);
+	n = name ? getxattr(t.path, name, buf, size) : listxattr(t.path, buf, size);
 	if (n < 0)
 		n = -errno;
 	target_put(&t);
-	if (capability && n == -ENODATA)
+	if (name && n == -ENODATA && !strcmp(name, CAPABILITY))
 		note_absent(inode);
 	reply_bytes(req, n, buf, size);
 	free(buf);
 }
 
+void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
+{
+	struct inode *inode = inode_of(ino);
+
+	stats_count(OP_GETXATTR);
+	if (inode->is_virtual || (!strcmp(name, CAPABILITY) && known_absent(inode)))
+		reply_result(req, -ENODATA);
+	else
+		reply_read(req, ino, name, size);
+}
+
 void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 {
-	struct target t;
-	char *buf;
-	ssize_t n;
-	int rc;
-
 	stats_count(OP_LISTXATTR);
-	if (inode_of(ino)->is_virtual) {
+	if (inode_of(ino)->is_virtual)
 		reply_bytes(req, 0, "", size);
-		return;
-	}
-	buf = size ? malloc(size) : NULL;
-	rc = size && !buf ? -ENOMEM : target_get(&t, ino);
-	if (rc) {
-		free(buf);
-		reply_result(req, rc);
-		return;
-	}
-	n = listxattr(t.path, buf, size);
-	if (n < 0)
-		n = -errno;
-	target_put(&t);
-	reply_bytes(req, n, buf, size);
-	free(buf);
+	else
+		reply_read(req, ino, NULL, size);
 }

@@ -13,8 +13,6 @@
 #include "mmapstore.h"
 #include "pool.h"
 
-#define MMS_NS_PER_S 1000000000
-
 struct mms_file {
 	/* One is the owner's, who gives it back by mms_close(); one each view's. */
 	_Atomic uint64_t refs;

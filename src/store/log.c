@@ -208,14 +208,6 @@ static int prepare(const struct mms_log *log, struct job *job, uint16_t type, ui
 	return 0;
 }
 
-static uint64_t now_ns(const struct mms_sys *sys)
-{
-	struct timespec now;
-
-	sys->realtime(&now);
-	return (uint64_t)now.tv_sec * MMS_NS_PER_S + (uint64_t)now.tv_nsec;
-}
-
 /* All but the flag. What pads a payload is zero already. */
 static int store_locked(struct mms_log *log, const struct job *job)
 {
@@ -300,7 +292,7 @@ static int append_locked(struct mms_log *log, struct job *job)
 		return is_full(r) ? r : latch_locked(log, r);
 	job->header.sequence = sequence;
 	if (!job->header.timestamp_ns)
-		job->header.timestamp_ns = now_ns(log->sys);
+		job->header.timestamp_ns = mms_now_ns(log->sys);
 	mms_record_encode(&job->header, job->stage);
 	r = store_locked(log, job);
 	if (!r)

@@ -163,12 +163,10 @@ static int create(struct mms_pool *pool, const char *path, const struct mms_log_
 	};
 	struct log_preamble p = {
 		.first_sequence = o->first_sequence ? o->first_sequence : 1,
+		.created_ns = mms_now_ns(pool->sys),
 		.id = new_id(pool->sys),
 	};
-	struct timespec now;
 
-	pool->sys->realtime(&now);
-	p.created_ns = (uint64_t)now.tv_sec * MMS_NS_PER_S + (uint64_t)now.tv_nsec;
 	mms_log_preamble_encode(&p, preamble);
 	return mms_create(pool, path, &c, fo, ret_file, err);
 }

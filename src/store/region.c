@@ -23,6 +23,7 @@
 
 #include "arith.h"
 #include "cleanup.h"
+#include "clock.h"
 #include "errors.h"
 #include "pool.h"
 #include "range.h"
@@ -134,12 +135,10 @@ static int make_steps(const struct opening *op, unsigned char *fields)
 static int make(struct opening *op, struct mms_error *err)
 {
 	unsigned char fields[REGION_FIELDS_BYTES];
-	struct timespec now;
 	int r;
 
-	op->sys->realtime(&now);
 	mms_region_header_init(fields, op->o.magic, op->o.version, op->o.size,
-			       (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec);
+			       mms_now_ns(op->sys));
 	r = make_steps(op, fields);
 	if (r) {
 		/* Gives the space back. Where that fails too, the header says
@@ -244,25 +243,6 @@ static int find_or_make(struct opening *op, struct mms_error *err)
 	return r ? r : unlock_makers(op, err);
 }
 
-static int init_lock(struct mms_region *region)
-{
-	pthread_condattr_t attr;
-	int r = pthread_condattr_init(&attr);
-
-	if (r)
-		return -r;
-	r = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	if (!r)
-		r = pthread_cond_init(&region->freed, &attr);
-	(void)pthread_condattr_destroy(&attr);
-	if (r)
-		return -r;
-	r = pthread_mutex_init(&region->lock, NULL);
-	if (r)
-		pthread_cond_destroy(&region->freed);
-	return -r;
-}
-
 static int map(const struct opening *op, struct mms_region **ret_region)
 {
 	bool readonly = op->o.flags & MMS_REGION_RDONLY;
@@ -279,7 +259,7 @@ static int map(const struct opening *op, struct mms_region **ret_region)
 	r = op->sys->mmap((size_t)total, readonly ? PROT_READ : PROT_READ | PROT_WRITE, MAP_SHARED,
 			  op->fd, 0, &base);
 	if (!r) {
-		r = init_lock(region);
+		r = clock_pair_init(&region->lock, &region->freed);
 		if (r)
 			(void)op->sys->munmap(base, (size_t)total);
 	}
@@ -497,12 +477,7 @@ int mms_region_sync(struct mms_region *region)
 static void deadline_of(int timeout_ms, struct timespec *ret)
 {
 	(void)clock_gettime(CLOCK_MONOTONIC, ret);
-	ret->tv_sec += timeout_ms / 1000;
-	ret->tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-	if (ret->tv_nsec >= 1000000000) {
-		ret->tv_sec++;
-		ret->tv_nsec -= 1000000000;
-	}
+	time_add_ms(ret, (unsigned)timeout_ms);
 }
 
 /* Excludes the threads of this process. */

@@ -9,12 +9,10 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "clock.h"
 #include "errors.h"
 #include "pool.h"
 #include "sys.h"
-
-#define MS_PER_S 1000
-#define NS_PER_MS 1000000
 
 struct mms_syncer {
 	struct mms_pool *pool;             /* set before start */
@@ -29,16 +27,6 @@ struct mms_syncer {
 	uint64_t failed;        /* lock: number of the last pass that failed */
 	int error;              /* lock: and its errno */
 };
-
-static void time_add_ms(struct timespec *t, unsigned ms)
-{
-	t->tv_sec += ms / MS_PER_S;
-	t->tv_nsec += (long)(ms % MS_PER_S) * NS_PER_MS;
-	if (t->tv_nsec >= (long)MS_PER_S * NS_PER_MS) {
-		t->tv_sec++;
-		t->tv_nsec -= (long)MS_PER_S * NS_PER_MS;
-	}
-}
 
 static bool time_before(const struct timespec *a, const struct timespec *b)
 {
@@ -95,25 +83,6 @@ static void *run(void *arg)
 	return NULL;
 }
 
-static int init_sync(struct mms_syncer *s)
-{
-	pthread_condattr_t attr;
-	int r = pthread_condattr_init(&attr);
-
-	if (r)
-		return -r;
-	r = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	if (!r)
-		r = pthread_cond_init(&s->changed, &attr);
-	(void)pthread_condattr_destroy(&attr);
-	if (r)
-		return -r;
-	r = pthread_mutex_init(&s->lock, NULL);
-	if (r)
-		pthread_cond_destroy(&s->changed);
-	return -r;
-}
-
 static void syncer_free(struct mms_syncer *s)
 {
 	pthread_mutex_destroy(&s->lock);
@@ -137,7 +106,7 @@ int mms_syncer_start(struct mms_pool *pool, const struct mms_syncer_options *opt
 		return mms_error_set(err, -ENOMEM, "starting the syncer");
 	s->pool = pool;
 	s->options = *options;
-	r = init_sync(s);
+	r = clock_pair_init(&s->lock, &s->changed);
 	if (r) {
 		free(s);
 		return mms_error_set(err, r, "starting the syncer");

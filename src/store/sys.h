@@ -68,4 +68,15 @@ struct mms_sys {
 
 extern const struct mms_sys mms_sys_default;
 
+#define MMS_NS_PER_S 1000000000
+
+/* Since 1970, UTC. */
+static inline uint64_t mms_now_ns(const struct mms_sys *sys)
+{
+	struct timespec now;
+
+	sys->realtime(&now);
+	return (uint64_t)now.tv_sec * MMS_NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
 #endif

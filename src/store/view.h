@@ -53,6 +53,15 @@ int mms_view_check(struct mms_view *view, uint64_t pos, uint64_t len);
  * is wanted must be read as it is. */
 int mms_view_move(struct mms_view *view, uint64_t pos, bool buffer);
 
+/* view_hit() of one byte, moving there first if need be; false: as
+ * mms_view_move() fails. */
+static inline bool view_reach(struct mms_view *view, uint64_t pos, bool buffer,
+			      const unsigned char **ret_addr)
+{
+	return view_hit(view, pos, 1, ret_addr) ||
+	       (!mms_view_move(view, pos, buffer) && view_hit(view, pos, 1, ret_addr));
+}
+
 /* Reads what lies inside the view, wherever it has to come from. */
 int mms_view_read(struct mms_view *view, uint64_t pos, void *buf, size_t len);
 

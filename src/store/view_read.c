@@ -237,16 +237,12 @@ int mms_view_string(struct mms_view *view, char **ret_string, size_t *ret_len)
 int mms_view_peek(struct mms_view *view, const void **ret_addr, size_t *ret_len)
 {
 	const unsigned char *p;
-	int r;
+	int r = mms_view_check(view, view->pos, 1);
 
-	if (!view_hit(view, view->pos, 1, &p)) {
-		r = mms_view_check(view, view->pos, 1);
-		if (r)
-			return r;
-		if (mms_view_move(view, view->pos, true))
-			return mms_view_fetch(view, view->pos, ret_addr, ret_len);
-		(void)view_hit(view, view->pos, 1, &p);
-	}
+	if (r)
+		return r;
+	if (!view_reach(view, view->pos, true, &p))
+		return mms_view_fetch(view, view->pos, ret_addr, ret_len);
 	*ret_addr = p;
 	*ret_len = (size_t)(view->window_len - (view->pos - view->window_start));
 	return 0;
@@ -270,11 +266,8 @@ static size_t crc_in_window(struct mms_view *view, uint64_t pos, uint64_t len, u
 {
 	struct crc_job job = {.crc = *crc};
 
-	if (!view_hit(view, pos, 1, &job.addr)) {
-		if (mms_view_move(view, pos, true))
-			return 0;
-		(void)view_hit(view, pos, 1, &job.addr);
-	}
+	if (!view_reach(view, pos, true, &job.addr))
+		return 0;
 	len = u64_min(len, view->window_len - (pos - view->window_start));
 	job.len = size_bound(CRC_STEP, len);
 	if (mms_guard_call(run_crc, &job, job.addr, job.len))

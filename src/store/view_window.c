@@ -211,12 +211,9 @@ static int read_part(struct mms_view *view, uint64_t pos, char *buf, size_t len,
 	const unsigned char *from;
 	int r = 0;
 
-	if (!view_hit(view, pos, 1, &from)) {
-		if (mms_view_move(view, pos, len < VIEW_BUF_BYTES)) {
-			*ret_n = mms_file_chunk_part(view->file, view->base + pos, len);
-			return pread_all(view, pos, buf, *ret_n);
-		}
-		(void)view_hit(view, pos, 1, &from);
+	if (!view_reach(view, pos, len < VIEW_BUF_BYTES, &from)) {
+		*ret_n = mms_file_chunk_part(view->file, view->base + pos, len);
+		return pread_all(view, pos, buf, *ret_n);
 	}
 	*ret_n = size_bound(len, view->window_len - (pos - view->window_start));
 	if (mms_copy(buf, from, *ret_n))

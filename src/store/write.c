@@ -48,10 +48,7 @@ ssize_t mms_file_pwrite(struct mms_file *file, const void *buf, size_t len, uint
 
 static void owe_time(struct mms_file *file)
 {
-	struct timespec now;
-
-	file->pool->sys->realtime(&now);
-	atomic_store(&file->owed_ns, (int64_t)now.tv_sec * MMS_NS_PER_S + now.tv_nsec);
+	atomic_store(&file->owed_ns, (int64_t)mms_now_ns(file->pool->sys));
 }
 
 static ssize_t put_pwrite(struct write_job *job, size_t at, size_t len)
