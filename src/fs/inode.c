@@ -367,14 +367,37 @@ void inode_taken_over(struct inode *inode, const struct stat *st)
 	pthread_mutex_unlock(&inode->lock);
 }
 
-/* The remembered name follows the latest lookup: it is known to be there. */
-static void rename_locked(struct inode *inode, struct inode *parent, char *name, struct inode **ret_old,
-			  char **ret_old_name)
+/* Takes inode's remembered name away, for the caller to free; *ret_parent is
+ * a counted ref, or NULL. */
+static char *unname_locked(struct inode *inode, struct inode **ret_parent)
 {
-	*ret_old = inode->parent;
-	*ret_old_name = inode->name;
+	char *name = inode->name;
+
+	*ret_parent = inode->parent;
+	table.memory -= name ? strlen(name) + 1 : 0;
+	inode->parent = NULL;
+	inode->name = NULL;
+	return name;
+}
+
+/*
+ * What others move beneath the mount is remembered as it was until it is
+ * looked up again. So a directory that has just been found may be remembered
+ * as an ancestor of the one that it was found in, and the way up from there
+ * would never end. Some name on it is out of date: the one nearest to the
+ * directory goes, to be learned anew. Returns the inode that has it, or NULL.
+ */
+static struct inode *circle_locked(const struct inode *inode, struct inode *parent)
+{
+	for (struct inode *at = parent; at; at = at->parent)
+		if (at->parent == inode)
+			return at;
+	return NULL;
+}
+
+static void name_locked(struct inode *inode, struct inode *parent, char *name)
+{
 	table.memory += strlen(name) + 1;
-	table.memory -= inode->name ? strlen(inode->name) + 1 : 0;
 	parent->refs++;
 	inode->parent = parent;
 	inode->name = name;
@@ -382,8 +405,8 @@ static void rename_locked(struct inode *inode, struct inode *parent, char *name,
 
 void inode_moved(struct inode *inode, struct inode *parent, const char *name)
 {
-	char *copy, *old_name = NULL;
-	struct inode *old = NULL;
+	char *copy, *old_name, *cut_name = NULL;
+	struct inode *old, *cut, *cut_parent = NULL;
 
 	if (inode->handle || inode == fs.root)
 		return;
@@ -391,11 +414,19 @@ void inode_moved(struct inode *inode, struct inode *parent, const char *name)
 	if (!copy)
 		return; /* found again by its next lookup */
 	pthread_mutex_lock(&table.lock);
-	rename_locked(inode, parent, copy, &old, &old_name);
+	/* The remembered name follows the latest lookup: it is known to be there. */
+	old_name = unname_locked(inode, &old);
+	cut = circle_locked(inode, parent);
+	if (cut)
+		cut_name = unname_locked(cut, &cut_parent);
+	name_locked(inode, parent, copy);
 	pthread_mutex_unlock(&table.lock);
 	free(old_name);
+	free(cut_name);
 	if (old)
 		inode_put(old);
+	if (cut_parent)
+		inode_put(cut_parent);
 }
 
 static bool name_is_current(struct inode *inode, struct inode *parent, const char *name)
