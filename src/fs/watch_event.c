@@ -165,10 +165,9 @@ static void take_record(struct event *e, const struct fanotify_event_info_fid *i
 	}
 }
 
-static void take_records(struct event *e, const struct fanotify_event_metadata *m)
+/* From at to end: what an event says of directories and files. */
+static void take_records(struct event *e, const char *at, const char *end)
 {
-	const char *at = (const char *)m + m->metadata_len, *end = (const char *)m + m->event_len;
-
 	while (at + sizeof(struct fanotify_event_info_header) <= end) {
 		const struct fanotify_event_info_fid *info = (const void *)at;
 
@@ -217,12 +216,14 @@ static void take_names(struct watch_batch *b, const struct event *e)
 	add_change(b, e->dir, WATCH_ATTR, NULL, NULL);
 }
 
-static void take_foreign(struct watch_batch *b, const struct fanotify_event_metadata *m)
+/* event: as the kernel wrote it; m: its metadata. */
+static void take_foreign(struct watch_batch *b, const char *event,
+			 const struct fanotify_event_metadata *m)
 {
 	struct event e = {.mask = m->mask};
 	bool here;
 
-	take_records(&e, m);
+	take_records(&e, event + m->metadata_len, event + m->event_len);
 	complete(&e);
 	if (e.mask & NAME_EVENTS)
 		take_names(b, &e);
@@ -237,20 +238,31 @@ static void take_foreign(struct watch_batch *b, const struct fanotify_event_meta
 		inode_put(e.inode);
 }
 
+/* The metadata of the event at at, if a whole one is there: a copy, since the
+ * kernel pads events to 4 bytes, and mask has 8. */
+static bool next_event(const char *at, const char *end, struct fanotify_event_metadata *ret)
+{
+	if ((size_t)(end - at) < sizeof(*ret))
+		return false;
+	memcpy(ret, at, sizeof(*ret));
+	return ret->event_len >= sizeof(*ret) && ret->event_len <= (size_t)(end - at);
+}
+
 bool watch_batch_read(struct watch_batch *b, const void *events, size_t len)
 {
-	const struct fanotify_event_metadata *m = events;
+	const char *at = events, *end = at + len;
+	struct fanotify_event_metadata m;
 	uint64_t own = 0, foreign = 0;
 	const pid_t self = getpid();
 
-	for (; FAN_EVENT_OK(m, len); m = FAN_EVENT_NEXT(m, len)) {
-		if (m->mask & FAN_Q_OVERFLOW) {
+	for (; next_event(at, end, &m); at += m.event_len) {
+		if (m.mask & FAN_Q_OVERFLOW) {
 			b->overflow = true;
-		} else if (m->pid == self) {
+		} else if (m.pid == self) {
 			own++;
 		} else {
 			foreign++;
-			take_foreign(b, m);
+			take_foreign(b, at, &m);
 		}
 		if (b->entry_count >= SLOTS_USED || b->change_count >= SLOTS_USED)
 			apply(b);
