@@ -213,7 +213,8 @@ static int open_by_path(int mount_fd, struct inode *inode, int flags)
 		return -1;
 	fd = openat(mount_fd, path, flags | O_NOFOLLOW | O_CLOEXEC);
 	free(path);
-	if (fd >= 0 && (fstat(fd, &st) || st.st_ino != inode->id.ino)) {
+	if (fd >= 0 && (fstat(fd, &st) ||
+			st.st_ino != identity_number(inode->id.dev, inode->id.ino))) {
 		close(fd);
 		return -1;
 	}
