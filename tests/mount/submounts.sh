@@ -34,7 +34,7 @@ numbers_agree()
 walkers()
 {
 	check "$1: find" diff <(names "$BACKING") <(names "$MNT")
-	rm -rf "$ASIDE"/*
+	rm -rf "${ASIDE:?}"/*
 	check "$1: cp -a" quiet cp -a "$MNT" "$ASIDE/cp"
 	check "$1: the copy" diff -r "$BACKING" "$ASIDE/cp"
 	mkdir "$ASIDE/tar"
@@ -75,7 +75,7 @@ try()
 deep()
 {
 	local path=$BACKING/two/deep i
-	for i in {1..300}; do path+=/d; done
+	for i in {1..300}; do path+=/d$i; done
 	mkdir -p "$path"
 	echo bottom > "$path/file"
 	DAEMON_PREFIX=(prlimit --nofile=128)
@@ -87,6 +87,7 @@ deep()
 	check "$1: and make something there" mkdir "$path/made"
 	check "$1: few descriptors: $(stat_of inode.fds)" test "$(stat_of inode.fds)" -le 64
 	unmount_it
+	# shellcheck disable=SC2034 # lib.sh uses it
 	DAEMON_PREFIX=()
 }
 
