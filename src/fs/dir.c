@@ -152,7 +152,8 @@ struct filling {
 /* Adds an entry with its attributes, counting a lookup as the kernel will. */
 static int add_plus(struct filling *f, const struct dirent_raw *raw)
 {
-	struct fuse_entry_param e = {.attr = {.st_ino = raw->ino, .st_mode = (mode_t)raw->type << 12}};
+	struct fuse_entry_param e = {.attr = {.st_ino = identity_number(f->inode->id.dev, raw->ino),
+					      .st_mode = (mode_t)raw->type << 12}};
 	struct inode *child = NULL;
 	struct stat st;
 	size_t need;
@@ -183,7 +184,8 @@ static int add_plus(struct filling *f, const struct dirent_raw *raw)
 
 static int add_plain(struct filling *f, const struct dirent_raw *raw)
 {
-	struct stat st = {.st_ino = raw->ino, .st_mode = (mode_t)raw->type << 12};
+	struct stat st = {.st_ino = identity_number(f->inode->id.dev, raw->ino),
+			  .st_mode = (mode_t)raw->type << 12};
 	size_t need = fuse_add_direntry(f->req, f->buf + f->used, f->size - f->used, raw->name, &st,
 					raw->off);
 

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "leases.h"
 #include "log.h"
 #include "region.h"
 #include "stats.h"
@@ -213,7 +214,8 @@ static int open_by_path(int mount_fd, struct inode *inode, int flags)
 		return -1;
 	fd = openat(mount_fd, path, flags | O_NOFOLLOW | O_CLOEXEC);
 	free(path);
-	if (fd >= 0 && (fstat(fd, &st) || st.st_ino != inode->id.ino)) {
+	if (fd >= 0 && (fstat(fd, &st) ||
+			st.st_ino != identity_number(inode->id.dev, inode->id.ino))) {
 		close(fd);
 		return -1;
 	}
@@ -244,14 +246,22 @@ int open_on_mount(struct inode *inode, int flags)
  * reports is one that the kernel would have given to the program's own
  * close; it is kept for that.
  */
+struct flush {
+	int mount_fd;
+	struct leases leases;
+};
+
 static void flush_one(struct inode *inode, void *arg)
 {
-	int mount_fd = *(int *)arg;
-	int fd = open_beneath(mount_fd, inode, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	const struct flush *f = arg;
+	int fd = -1;
 
+	/* An open would break a lease for writing, though nobody else comes. */
+	if (!leases_has(&f->leases, inode))
+		fd = open_beneath(f->mount_fd, inode, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0) {
-		/* No name leads there (unlinked while open): the notification
-		 * writes back just as well, and costs the cached pages. */
+		/* Also where no name leads there (unlinked while open): the
+		 * notification writes back just as well, and costs the cached pages. */
 		kernel_flush_inode(inode);
 		return;
 	}
@@ -267,7 +277,7 @@ static void flush_one(struct inode *inode, void *arg)
 
 void kernel_flush(void)
 {
-	int fd;
+	struct flush f;
 
 	/* close(2) flushed the files that nobody has open for writing any more.
 	 * A descriptor on MNT makes umount(8) say EBUSY; while somebody writes
@@ -278,11 +288,13 @@ void kernel_flush(void)
 	 * never take it. */
 	pthread_mutex_lock(&flush_lock);
 	atomic_store(&flush_thread, gettid());
-	fd = open_mount();
-	if (fd >= 0) { /* else unmounted: the kernel has flushed */
-		regions_each_writable(flush_one, &fd);
+	f.mount_fd = open_mount();
+	if (f.mount_fd >= 0) { /* else unmounted: the kernel has flushed */
+		leases_read(&f.leases);
+		regions_each_writable(flush_one, &f);
 		stats_count(SYNC_KERNEL_FLUSHES);
-		close(fd);
+		leases_free(&f.leases);
+		close(f.mount_fd);
 	}
 	atomic_store(&flush_thread, 0);
 	pthread_mutex_unlock(&flush_lock);

@@ -75,19 +75,21 @@ static void append_locked(struct inode *inode)
 	cache.idle++;
 }
 
-/* Takes the oldest idle descriptor out if there are more than keep; -1: none. */
-static int take_oldest_locked(unsigned keep)
+/* Takes an idle descriptor out, for the caller to close. */
+static int take_locked(struct inode *inode)
 {
-	struct inode *inode = cache.oldest;
-	int fd;
+	int fd = inode->fd;
 
-	if (cache.idle <= keep || !inode)
-		return -1;
 	unlink_locked(inode);
-	fd = inode->fd;
 	inode->fd = -1;
 	cache.open--;
 	return fd;
+}
+
+/* The oldest one if there are more than keep; -1: none. */
+static int take_oldest_locked(unsigned keep)
+{
+	return cache.idle > keep && cache.oldest ? take_locked(cache.oldest) : -1;
 }
 
 static bool shrink_to(unsigned keep)
@@ -203,11 +205,23 @@ static bool is_open(struct inode *inode)
 	return open;
 }
 
-/* Opens the ancestors that are closed, from the top down, so that
- * open_in_parent() does not recurse: a tree may be deeper than a stack. */
-static int open_ancestors(struct inode *inode)
+static void done_with(struct inode *inode)
 {
-	struct inode **chain = NULL, *at = inode;
+	if (!inode)
+		return;
+	inode_fd_put(inode);
+	inode_put(inode);
+}
+
+/*
+ * Opens the ancestors that are closed, from the top down, so that
+ * open_in_parent() does not recurse: a tree may be deeper than a stack. Each is
+ * in use until the next one is open. *ret_parent: inode's parent, in use and
+ * ref'd, or NULL if it was open.
+ */
+static int open_ancestors(struct inode *inode, struct inode **ret_parent)
+{
+	struct inode **chain = NULL, *at = inode, *above = NULL;
 	size_t n = 0, room = 0;
 	int rc = 0;
 
@@ -236,27 +250,32 @@ static int open_ancestors(struct inode *inode)
 		chain[n++] = at = parent;
 	}
 	for (size_t k = n; k-- > 0;) {
-		/* Left idle, the newest in the cache: the next step finds it open. */
 		int fd = rc ? rc : inode_fd_get(chain[k]);
 
-		if (fd < 0)
+		done_with(above);
+		above = NULL;
+		if (fd < 0) {
 			rc = fd;
-		else
-			inode_fd_put(chain[k]);
-		inode_put(chain[k]);
+			inode_put(chain[k]);
+		} else {
+			above = chain[k];
+		}
 	}
 	free(chain);
+	*ret_parent = above;
 	return rc;
 }
 
 static int open_path(struct inode *inode)
 {
+	struct inode *parent;
 	int rc;
 
 	names_lock_shared();
-	rc = open_ancestors(inode);
+	rc = open_ancestors(inode, &parent);
 	if (!rc)
 		rc = open_in_parent(inode);
+	done_with(parent);
 	names_unlock();
 	return rc;
 }
@@ -305,6 +324,13 @@ int inode_fd_get(struct inode *inode)
 	return fd < 0 ? fd : install(inode, fd);
 }
 
+/* An idle descriptor on a file system that is mounted beneath BACKING would
+ * keep it from being unmounted. */
+static bool worth_keeping(const struct inode *inode)
+{
+	return inode->id.dev == (uint64_t)fs.root_dev;
+}
+
 void inode_fd_put(struct inode *inode)
 {
 	int excess = -1;
@@ -312,7 +338,10 @@ void inode_fd_put(struct inode *inode)
 	pthread_mutex_lock(&cache.lock);
 	if (--inode->fd_users == 0 && !inode->fd_pinned) {
 		append_locked(inode);
-		excess = take_oldest_locked(cache.limit);
+		if (worth_keeping(inode))
+			excess = take_oldest_locked(cache.limit);
+		else
+			excess = take_locked(inode);
 	}
 	pthread_mutex_unlock(&cache.lock);
 	if (excess >= 0)

@@ -5,17 +5,40 @@
 #include <fcntl.h>
 #include <sys/sysmacros.h>
 
+#include "fs.h"
+
+#define NUMBER_BITS 40 /* what file systems count in; the device goes above it */
+
 bool identity_equal(const struct identity *a, const struct identity *b)
 {
 	return a->ino == b->ino && a->dev == b->dev && a->btime_sec == b->btime_sec &&
 	       a->btime_nsec == b->btime_nsec;
 }
 
+/*
+ * All that the mount shows has one device, so programs would take files of the
+ * same number on two file systems for one: fts(3) finds a loop where the roots
+ * of two ext4 lie one in the other, and cp and tar make hard links of strangers.
+ * BACKING's own numbers stay; those of what is mounted beneath it are moved, by
+ * the same for all of a device, so that no two of it meet.
+ */
+uint64_t identity_number(uint64_t dev, uint64_t ino)
+{
+	uint64_t mixed;
+
+	if (dev == (uint64_t)fs.root_dev)
+		return ino;
+	mixed = dev * 0x9e3779b97f4a7c15u >> (NUMBER_BITS + 1);
+	return ino ^ (mixed ? mixed : 1) << NUMBER_BITS;
+}
+
 static void stat_from(struct stat *st, const struct statx *sx)
 {
+	dev_t dev = makedev(sx->stx_dev_major, sx->stx_dev_minor);
+
 	*st = (struct stat){
-		.st_dev = makedev(sx->stx_dev_major, sx->stx_dev_minor),
-		.st_ino = sx->stx_ino,
+		.st_dev = dev,
+		.st_ino = identity_number(dev, sx->stx_ino),
 		.st_mode = sx->stx_mode,
 		.st_nlink = sx->stx_nlink,
 		.st_uid = sx->stx_uid,

@@ -18,7 +18,10 @@ struct identity {
 
 bool identity_equal(const struct identity *a, const struct identity *b);
 
-/* Identity and attributes of dirfd's entry, which is not followed if it is a
+/* The inode number that the mount shows for number ino of the device dev. */
+uint64_t identity_number(uint64_t dev, uint64_t ino);
+
+/* Identity, and attributes as the mount shows them, of dirfd's entry, which is not followed if it is a
  * symlink, or of dirfd itself if name is "". 0 or negative errno. */
 int identify(int dirfd, const char *name, struct identity *ret_id, struct stat *ret_st);
 

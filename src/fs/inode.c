@@ -238,26 +238,16 @@ void inode_mtime_told(struct inode *inode, const struct timespec *mtime)
 	pthread_mutex_unlock(&inode->lock);
 }
 
-void inode_mtime_settle(struct inode *inode, int fd)
-{
-	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}};
-
-	if (!fs.writeback || !atomic_load(&inode->mtime_moved))
-		return;
-	pthread_mutex_lock(&inode->lock);
-	times[1] = inode->kernel_mtime;
-	if (atomic_exchange(&inode->mtime_moved, false))
-		futimens(fd, times);
-	pthread_mutex_unlock(&inode->lock);
-}
-
 enum stamp_state own_change_begin(struct inode *inode, int fd)
 {
 	enum stamp_state state = STAMP_WRONG;
 	struct stat st;
 
-	if (!S_ISREG(inode->type) || atomic_load(&inode->wrote) ||
-	    fstatat(fd, "", &st, AT_EMPTY_PATH))
+	if (!S_ISREG(inode->type))
+		return STAMP_WRONG;
+	if (atomic_load(&inode->wrote))
+		return STAMP_DUE;
+	if (fstatat(fd, "", &st, AT_EMPTY_PATH))
 		return STAMP_WRONG;
 	pthread_mutex_lock(&inode->lock);
 	if (inode->stamp_valid && stamp_matches(&inode->stamp, &st, false))
@@ -266,22 +256,42 @@ enum stamp_state own_change_begin(struct inode *inode, int fd)
 	return state;
 }
 
-/* A ctime that was not right stays so: the next open drops what is cached. */
+/* A ctime that was not right stays so: the next open drops what is cached. A
+ * stamp that was due may have been taken in the middle of the change: a SETATTR
+ * of size and mtime closes a region before it sets mtime. */
 void own_change_end(struct inode *inode, int fd, enum stamp_state before)
 {
 	struct timespec ctime;
 
-	if (before == STAMP_WRONG)
+	if (before == STAMP_WRONG || (before == STAMP_DUE && atomic_load(&inode->wrote)))
 		return;
 	pthread_mutex_lock(&inode->lock);
 	ctime = inode->stamp.ctime;
 	pthread_mutex_unlock(&inode->lock);
 	inode_restamp(inode, fd);
-	if (before == STAMP_RIGHT)
+	if (before != STAMP_BUT_CTIME)
 		return;
 	pthread_mutex_lock(&inode->lock);
 	inode->stamp.ctime = ctime;
 	pthread_mutex_unlock(&inode->lock);
+}
+
+/* Also for a stamp that was taken since the data were written back: another open
+ * does that, and would take the file for one that others have changed. */
+void inode_mtime_settle(struct inode *inode, int fd)
+{
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}};
+	enum stamp_state before;
+
+	if (!fs.writeback || !atomic_load(&inode->mtime_moved))
+		return;
+	before = own_change_begin(inode, fd);
+	pthread_mutex_lock(&inode->lock);
+	times[1] = inode->kernel_mtime;
+	if (atomic_exchange(&inode->mtime_moved, false))
+		futimens(fd, times);
+	pthread_mutex_unlock(&inode->lock);
+	own_change_end(inode, fd, before);
 }
 
 static struct inode *inode_new(const struct identity *id, const struct stat *st)

@@ -181,8 +181,9 @@ void inode_taken_over(struct inode *inode, const struct stat *st);
 void inode_size_grew(struct inode *inode, int64_t end);
 
 /* How much of the stamp is right. Where ctime alone is not, a name was removed
- * or others changed attributes: the kernel's size and mtime are right still. */
-enum stamp_state { STAMP_WRONG, STAMP_BUT_CTIME, STAMP_RIGHT };
+ * or others changed attributes: the kernel's size and mtime are right still.
+ * STAMP_DUE: the mount wrote, and it will be taken anew. */
+enum stamp_state { STAMP_WRONG, STAMP_DUE, STAMP_BUT_CTIME, STAMP_RIGHT };
 
 /* Around a change by the mount that moves ctime: begin says what of the stamp
  * was right before, and end then takes that anew. A change that others made

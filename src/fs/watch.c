@@ -27,11 +27,12 @@
 
 static struct watch {
 	int events; /* descriptor of fanotify(7); -1: no watch */
+	int mounts; /* what is mounted; -1: not known */
 	int stop;   /* eventfd(2) */
 	pthread_t thread;
 	bool running;
 	const char *word;
-} watch = {.events = -1, .stop = -1, .word = "off: not started"};
+} watch = {.events = -1, .mounts = -1, .stop = -1, .word = "off: not started"};
 
 static bool wanted(void)
 {
@@ -92,6 +93,7 @@ void watch_open(void)
 		give_up("off: BACKING cannot be marked");
 		return;
 	}
+	watch.mounts = watch_mounts_open();
 	fs.epochs = invalidate_all_entries() == 0;
 	watch.word = fs.epochs ? "on"
 			       : "on; names are believed for a second, since this kernel "
@@ -107,14 +109,19 @@ const char *watch_word(void)
 static bool await(bool gather)
 {
 	struct pollfd fds[] = {{.fd = watch.events, .events = POLLIN},
-			       {.fd = watch.stop, .events = POLLIN}};
+			       {.fd = watch.stop, .events = POLLIN},
+			       {.fd = watch.mounts, .events = POLLPRI}};
 	const struct timespec pause = {.tv_nsec = GATHER_NS};
 
-	while (poll(fds, 2, -1) < 0)
-		if (errno != EINTR)
+	do {
+		while (poll(fds, 3, -1) < 0)
+			if (errno != EINTR)
+				return false;
+		if (fds[1].revents)
 			return false;
-	if (fds[1].revents)
-		return false;
+		if (fds[2].revents)
+			watch_mounts_look();
+	} while (!fds[0].revents);
 	if (gather)
 		nanosleep(&pause, NULL);
 	return true;
@@ -178,9 +185,10 @@ void watch_stop(void)
 
 void watch_release(void)
 {
+	watch_mounts_release();
 	if (watch.events >= 0)
 		close(watch.events);
 	if (watch.stop >= 0)
 		close(watch.stop);
-	watch.events = watch.stop = -1;
+	watch.events = watch.stop = watch.mounts = -1;
 }

@@ -11,8 +11,9 @@
  * for them that programs hold while they wait for a worker.
  *
  * Parts: watch.c the life of it, watch_mark.c the marks, watch_event.c what an
- * event says, watch_apply.c what follows from it, invalidate.c the
- * notifications, resync.c size and mtime under the write-back cache.
+ * event says, watch_apply.c what follows from it, watch_mounts.c what is mounted
+ * beneath BACKING, invalidate.c the notifications, resync.c size and mtime under
+ * the write-back cache.
  */
 #ifndef MMAPFS_WATCH_H
 #define MMAPFS_WATCH_H
@@ -59,6 +60,16 @@ static inline bool watch_marked(const struct inode *inode)
 }
 
 void watch_stats(struct watch_stats *ret);
+
+/* ------------------------------------------------- watch_mounts.c */
+
+/* A descriptor for which poll(2) reports POLLPRI when watch_mounts_look() is
+ * due; -1: none. Before the first lookup is answered. */
+int watch_mounts_open(void);
+
+/* Drops all entries if something was mounted beneath BACKING, or unmounted. */
+void watch_mounts_look(void);
+void watch_mounts_release(void);
 
 /* ------------------------------------------------- watch_event.c */
 

@@ -1,7 +1,6 @@
 #!/bin/bash
-# Set-id bits, ACLs, limits, appenders, mappings beside reads and writes, numbers and times: each
-# answers on the mount what it answers on ext4, with cache=shared, cache=none and sync=immediate.
-# No appender loses a line there, also if another one works beneath the mount.
+# What surface.sh tries, with cache=shared, cache=none and sync=immediate: each answers on the mount
+# what it answers on ext4. No appender loses a line there, also if another works beneath the mount.
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/compare.sh"

@@ -263,11 +263,44 @@ static void names_of_one(void)
 	    "one mtime");
 }
 
+/* Data that have reached BACKING before their times did, and then a truncation by name, an open by
+ * another, or nothing, before the close: no reason either to take the file for another. */
+static void names_after_writes(void)
+{
+	static char data[8192];
+	struct stat a, b;
+	int fd, other;
+
+	for (int way = 0; way < 6; way++) {
+		put_file("a", 20000, 1);
+		fd = open("a", O_RDWR | O_CLOEXEC);
+		must(pwrite(fd, data, sizeof(data), 30000));
+		if (way % 2)
+			must(sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER));
+		other = way / 2 == 1 ? open("a", O_RDONLY | O_CLOEXEC) : -1;
+		if (way / 2 == 2)
+			must(truncate("a", 5000));
+		close(fd);
+		close(other);
+		fd = open("a", O_RDWR | O_CLOEXEC);
+		close(fd);
+		must(link("a", "b"));
+		say(truncate("b", 3000), "%d: truncate by the new name", way);
+		must(stat("a", &a));
+		must(stat("b", &b));
+		say((long)a.st_size, "size by the old");
+		say((long)b.st_size, "size by the new");
+		must(unlink("a"));
+		must(unlink("b"));
+	}
+}
+
 const struct posix_case names_cases[] = {
 	{.name = "directories", .run = directories},
 	{.name = "nodes", .run = nodes},
 	{.name = "links", .run = links},
 	{.name = "names_of_one", .run = names_of_one},
+	{.name = "names-after-writes", .run = names_after_writes},
 	{.name = "renames", .run = renames},
 	{.name = "open-through-rename", .run = open_through_rename},
 	{.name = "long-names", .run = long_names},

@@ -1,17 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* What the mount says against what BACKING says: numbers, times, space; what
- * other programs hold on to: append-only files, file handles, events. */
+/* What the mount says against what BACKING says: numbers, times, space,
+ * append-only files. */
 #include "surface.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
-#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/sysmacros.h>
@@ -166,103 +162,11 @@ static void append_only(void)
 	show_data(beneath("log"));
 }
 
-static struct file_handle *handle_of(const char *path)
-{
-	struct file_handle *h = calloc(1, sizeof(*h) + MAX_HANDLE_SZ);
-	int mount_id;
-
-	if (!h)
-		die("memory");
-	h->handle_bytes = MAX_HANDLE_SZ;
-	must(name_to_handle_at(AT_FDCWD, path, h, &mount_id, 0));
-	return h;
-}
-
-/* A file handle finds its file under another name, and not one that is gone. */
-static void handles(void)
-{
-	int top = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd, keep;
-	struct file_handle *h;
-	struct stat a, b;
-
-	put_file("f", 100, 1);
-	h = handle_of("f");
-	keep = open("f", O_RDONLY | O_CLOEXEC); /* so that the kernel knows it still */
-	must(fstat(keep, &a));
-	must(rename("f", "g"));
-	fd = open_by_handle_at(top, h, O_RDWR | O_CLOEXEC);
-	say(fd < 0 ? -1 : fstat(fd, &b), "open by handle");
-	say(a.st_ino == b.st_ino, "it is the file");
-	say(write(fd, "x", 1), "write");
-	close(fd);
-	close(keep);
-	must(unlink("g"));
-	put_file("g", 100, 2);
-	usleep(50000);
-	say(open_by_handle_at(top, h, O_RDONLY | O_CLOEXEC), "open after its end");
-	free(h);
-	h = handle_of(".");
-	fd = open_by_handle_at(top, h, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	say(fd < 0 ? -1 : 0, "open a directory by handle");
-	free(h);
-}
-
-/* The names and kinds of the events that come for changes on the mount. */
-static void events(void)
-{
-	int in = inotify_init1(IN_CLOEXEC | IN_NONBLOCK), fd;
-	_Alignas(struct inotify_event) char buf[65536];
-	ssize_t n;
-
-	must(mkdir("d", 0755));
-	must(inotify_add_watch(in, "d", IN_ALL_EVENTS));
-	put_file("d/f", 10, 1);
-	must(chmod("d/f", 0600));
-	must(rename("d/f", "d/g"));
-	must(link("d/g", "d/h"));
-	fd = open("d/g", O_RDONLY | O_CLOEXEC);
-	must(read(fd, buf, 5));
-	close(fd);
-	must(truncate("d/g", 3));
-	must(unlink("d/g"));
-	must(mkdir("d/e", 0755));
-	must(rmdir("d/e"));
-	n = read(in, buf, sizeof(buf));
-	for (char *at = buf; n > 0 && at < buf + n;) {
-		struct inotify_event *e = (struct inotify_event *)(void *)at;
-
-		printf("  %x %s\n", e->mask, e->len ? e->name : "");
-		at += sizeof(*e) + e->len;
-	}
-	close(in);
-}
-
-static void on_break(int sig)
-{
-	(void)sig;
-}
-
-static void leases(void)
-{
-	int fd;
-
-	put_file("f", 10, 1);
-	signal(SIGIO, on_break);
-	fd = open("f", O_RDONLY | O_CLOEXEC);
-	say(fcntl(fd, F_SETLEASE, F_RDLCK), "read lease");
-	say(fcntl(fd, F_GETLEASE), "it");
-	say(fcntl(fd, F_SETLEASE, F_UNLCK), "given back");
-	close(fd);
-}
-
 const struct posix_case beneath_cases[] = {
 	{.name = "numbers", .run = numbers},
 	{.name = "statistics", .run = statistics},
 	{.name = "times-kept", .run = times_kept},
 	{.name = "access-times", .run = access_times},
 	{.name = "append-only", .run = append_only, .root = true},
-	{.name = "handles", .run = handles, .root = true},
-	{.name = "events", .run = events},
-	{.name = "leases", .run = leases},
 	{0},
 };

@@ -115,6 +115,67 @@ static long by_store(int fd)
 	return munmap(map, 4096);
 }
 
+static char *map_page(int fd)
+{
+	return mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+}
+
+/* Written back by the close, or later. */
+static long by_store_unsynced(int fd)
+{
+	char *map = map_page(fd);
+
+	if (map == MAP_FAILED)
+		return -1;
+	map[5] = 'x';
+	return munmap(map, 4096);
+}
+
+/* When no descriptor is left that it could be written back through. */
+static long by_late_store(int fd)
+{
+	char *map = map_page(fd);
+
+	close(fd);
+	if (map == MAP_FAILED)
+		return -1;
+	map[5] = 'x';
+	return munmap(map, 4096);
+}
+
+static long by_store_and_write(int fd)
+{
+	char *map = map_page(fd);
+
+	if (map == MAP_FAILED)
+		return -1;
+	map[5] = 'x';
+	if (pwrite(fd, "y", 1, 4500) != 1)
+		return -1;
+	return munmap(map, 4096);
+}
+
+/* The bits may come while the page is dirty: they were not there to go. */
+static long by_store_before_chmod(int fd)
+{
+	char *map = map_page(fd);
+	struct stat st;
+
+	if (map == MAP_FAILED || fstat(fd, &st) < 0)
+		return -1;
+	map[5] = 'x';
+	if (fchmod(fd, st.st_mode & 07777) < 0 && errno != EPERM)
+		return -1;
+	return munmap(map, 4096);
+}
+
+static long by_mapping(int fd)
+{
+	char *map = map_page(fd);
+
+	return map == MAP_FAILED ? -1 : map[5] < 0 ? 0 : munmap(map, 4096);
+}
+
 static long by_chown_group(int fd)
 {
 	return fchown(fd, (uid_t)-1, USER_A);
@@ -168,6 +229,11 @@ static const struct change changes[] = {
 	{"refused fallocate", by_refused_fallocate, O_RDWR, .mmap = false},
 	{"copy_file_range", by_copy, O_RDWR, .mmap = false},
 	{"shared store", by_store, O_RDWR, .mmap = true},
+	{"shared store, not synced", by_store_unsynced, O_RDWR, .mmap = true},
+	{"shared store after close", by_late_store, O_RDWR, .mmap = true},
+	{"shared store and a write", by_store_and_write, O_RDWR, .mmap = true},
+	{"shared store, then chmod", by_store_before_chmod, O_RDWR, .mmap = true},
+	{"shared mapping, no store", by_mapping, O_RDWR, .mmap = true},
 	{"chown to a group", by_chown_group, O_RDONLY, .mmap = false},
 	{"chmod", by_chmod, O_RDONLY, .mmap = false},
 	{"futimens", by_times, O_RDWR, .mmap = false},
@@ -185,10 +251,27 @@ static void change_it(void)
 	close(fd);
 }
 
-static void one_change(mode_t mode, bool capable, uid_t user, gid_t more)
+/* Whatever is dirty is in BACKING then. */
+static void settle(void)
+{
+	int fd = open("f", O_RDONLY | O_CLOEXEC);
+
+	must(fd);
+	must(fsync(fd));
+	close(fd);
+}
+
+static void show_privileges(const char *path)
 {
 	struct stat st;
 
+	must(lstat(path, &st));
+	printf(" %04o", st.st_mode & 07777);
+	say(getxattr(path, "security.capability", NULL, 0), " capability");
+}
+
+static void one_change(mode_t mode, bool capable, uid_t user, gid_t more)
+{
 	unlink("f");
 	put_file("f", 5000, 1);
 	must(chown("f", USER_A, GROUP_X));
@@ -199,10 +282,15 @@ static void one_change(mode_t mode, bool capable, uid_t user, gid_t more)
 		as_user(user, user, more, change_it);
 	else
 		in_child(change_it);
-	must(lstat("f", &st));
-	printf("  %04o%s by %u %d: %04o, capability", mode, capable ? " capable" : "", user,
-	       more == GROUP_X, st.st_mode & 07777);
-	say(getxattr("f", "security.capability", NULL, 0), " ");
+	printf("  %04o%s by %u %d:", mode, capable ? " capable" : "", user, more == GROUP_X);
+	show_privileges("f");
+	if (current->mmap) {
+		settle();
+		printf("  settled:");
+		show_privileges("f");
+	}
+	printf("  in BACKING:");
+	show_privileges(beneath("f"));
 }
 
 static const mode_t modes[] = {06777, 06766, 02676, 02666, 04777};

@@ -3,5 +3,6 @@
 #include "surface.h"
 
 const struct posix_case *const posix_tables[] = {
-	privilege_cases, limit_cases, coherence_cases, beneath_cases, NULL,
+	privilege_cases, directory_cases, limit_cases, coherence_cases,
+	beneath_cases,   held_cases,      NULL,
 };

@@ -5,6 +5,7 @@
 
 #include "posixcmp.h"
 
-extern const struct posix_case privilege_cases[], limit_cases[], coherence_cases[], beneath_cases[];
+extern const struct posix_case privilege_cases[], directory_cases[], limit_cases[], coherence_cases[],
+	beneath_cases[], held_cases[];
 
 #endif
