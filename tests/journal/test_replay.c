@@ -307,6 +307,47 @@ START_TEST(two_halves)
 }
 END_TEST
 
+/* A half that is left when the other one has been emptied must be the younger one: it says last what
+ * is at an offset that both write. */
+static void overwrite(struct scene *sc, void *arg)
+{
+	struct journal_node a = scene_node(sc, "a");
+	static char text[30001];
+
+	(void)arg;
+	memset(text, 'z', sizeof(text) - 1);
+	t_hold_syncfs = true;
+	scene_open(sc, MIB, false);
+	scene_data(sc, &a, 0, "old");
+	for (unsigned i = 0; i < 20; i++)
+		scene_data(sc, &a, 100, text);
+	scene_data(sc, &a, 0, "new");
+	T_OK(journal_commit(sc->j, UINT64_MAX));
+}
+
+START_TEST(cut_between_the_halves)
+{
+	/* Before the end, each half, and after the last. */
+	for (int cut = 22; cut < 28; cut++) {
+		struct journal_report report;
+		char buf[4] = "";
+		FILE *f;
+
+		(void)scene_file(&s, "a", "");
+		scene_crash(&s, overwrite, NULL);
+		t_mount++;
+		t_steps = cut;
+		(void)journal_replay(s.pool, &s.place, &report, NULL);
+		t_steps = -1;
+		(void)scene_replay(&s);
+		f = fopen(scene_path(&s, "a"), "r");
+		ck_assert_uint_eq(fread(buf, 1, 3, f), 3);
+		(void)fclose(f);
+		ck_assert_str_eq(buf, "new");
+	}
+}
+END_TEST
+
 /* The older half ends in a torn record, although the younger one says that it was whole. */
 START_TEST(damage_in_the_older_half)
 {
@@ -348,6 +389,7 @@ int main(void)
 	tcase_add_test(tc, changed_files_are_put_aside);
 	tcase_add_test(tc, damaged_bytes);
 	tcase_add_test(tc, two_halves);
+	tcase_add_test(tc, cut_between_the_halves);
 	tcase_add_test(tc, damage_in_the_older_half);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
