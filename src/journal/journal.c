@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "arith.h"
+#include "cleanup.h"
 #include "clock.h"
 #include "mark.h"
 #include "state.h"
@@ -122,6 +123,25 @@ static int set_options(struct journal *j, const struct journal_options *o, struc
 	return 0;
 }
 
+/* Its name is durable on return: the journal must not go with the power. */
+static int make_dir(struct journal *j)
+{
+	CLEANUP_FREE char *copy = strdup(j->dir);
+	CLEANUP_CLOSE int parent = -1;
+	char *slash = copy ? strrchr(copy, '/') : NULL;
+
+	if (!copy)
+		return -ENOMEM;
+	if (mkdir(j->dir, 0700))
+		return errno == EEXIST ? 0 : -errno;
+	if (slash)
+		*slash = '\0';
+	parent = open(slash && slash > copy ? copy : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (parent < 0 || fsync(parent) || fsync(j->place.backing_fd))
+		return -errno;
+	return 0;
+}
+
 static int prepare(struct journal *j, struct mms_pool *pool, struct mms_error *err)
 {
 	int r = journal_is_live(pool, &j->place, err);
@@ -131,10 +151,12 @@ static int prepare(struct journal *j, struct mms_pool *pool, struct mms_error *e
 				 j->dir);
 	if (!r)
 		r = j->sys->mount(j->place.backing_fd, &j->mount);
-	if (!r && mkdir(j->dir, 0700) && errno != EEXIST)
-		r = error_set(err, -errno, "making the directory of the journal, %s", j->dir);
-	if (!r)
+	if (!r) {
+		r = make_dir(j);
+		if (r)
+			return error_set(err, r, "making the directory of the journal, %s", j->dir);
 		r = open_halves(j, pool, err);
+	}
 	if (r || !j->options.names)
 		return r;
 	j->mark_fd = mark_open(j->place.state_fd, &j->number);

@@ -130,11 +130,40 @@ static int end(struct replay *r)
 
 /* ---------------------------------------------------------------- first pass */
 
+/* One walk then looks for all of them. */
+static int want_nodes(struct replay *r, const struct record *record)
+{
+	int n = 0;
+
+	switch (record->type) {
+	case RECORD_DATA:
+	case RECORD_TRUNCATE:
+		n = finder_want(&r->finder, record->node.node.ino);
+		break;
+	case RECORD_MAP:
+		n = finder_want(&r->finder, record->to.ino);
+		break;
+	case RECORD_NAME:
+		n = finder_want(&r->finder, record->name.parent.node.ino);
+		if (!n)
+			n = finder_want(&r->finder, record->name.new_parent.node.ino);
+		if (!n)
+			n = finder_want(&r->finder, record->name.child.node.ino);
+		break;
+	default:
+		break;
+	}
+	return n ? error_set(r->err, n, "replaying the journal %s", r->place->dir) : 0;
+}
+
 static int survey_record(void *arg, const struct mms_record *raw, const struct record *record)
 {
 	struct replay *r = arg;
 	struct seen_node *seen;
+	int n = want_nodes(r, record);
 
+	if (n)
+		return n;
 	r->last_ns = u64_max(r->last_ns, raw->timestamp_ns);
 	r->report->records++;
 	if (record->type == RECORD_START)
