@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Dependencies point one way: fs -> store -> base, and FUSE is known to fs alone.
+# Dependencies point one way: fs and ctl -> journal -> store -> base, and FUSE is known to fs alone.
 #
 # Run by 'make check' and 'make check-layers', which set TOP_SRCDIR, TOP_BUILDDIR, STORE_COMPILE
 # (the command that compiles the store) and NM. Without TOP_BUILDDIR only the sources are looked at.
@@ -19,7 +19,8 @@ complain() {
 # happens not to offer today is wrong all the same.
 layer_of() { # DIR NAME
 	case $2 in config.h) echo generated; return ;; esac
-	for dir in "$1" "$top/src" "$top/src/base" "$top/src/store" "$top/src/fs"; do
+	for dir in "$1" "$top/src" "$top/src/base" "$top/src/store" "$top/src/journal" \
+		"$top/src/fs" "$top/src/ctl"; do
 		[ -e "$dir/$2" ] || continue
 		path=$(realpath "$dir/$2")
 		path=${path#"$(realpath "$top")"/src/}
@@ -33,11 +34,16 @@ check_include() { # LAYER FILE NAME
 	reached=$(layer_of "$(dirname "$2")" "$3")
 	case $1:$reached in
 	base:base | base:generated | store:store | store:base | store:generated) ;;
-	fs:fs | fs:base | fs:generated) ;;
-	fs:store)
+	journal:journal | journal:base | journal:generated) ;;
+	fs:fs | fs:base | fs:generated | ctl:ctl | ctl:base | ctl:generated) ;;
+	journal:store | fs:store | ctl:store)
 		[ "${3##*/}" = mmapstore.h ] ||
-			complain "${2#"$top"/} includes $3: of the store, fs knows mmapstore.h only" ;;
-	base:system | store:system)
+			complain "${2#"$top"/} includes $3: of the store, $1 knows mmapstore.h only" ;;
+	fs:journal)
+		[ "${3##*/}" = journal.h ] ||
+			complain "${2#"$top"/} includes $3: of the journal, fs knows journal.h only" ;;
+	ctl:journal) ;;
+	base:system | store:system | journal:system | ctl:system)
 		case $3 in *fuse*) complain "${2#"$top"/} includes $3: FUSE is for src/fs only" ;; esac ;;
 	fs:system) ;;
 	*) complain "${2#"$top"/} includes $3: $1 must not know $reached" ;;
@@ -101,7 +107,9 @@ check_library() {
 
 check_sources base
 check_sources store
+check_sources journal
 check_sources fs
+check_sources ctl
 if [ -n "$TOP_BUILDDIR" ]; then
 	check_flags
 	check_library

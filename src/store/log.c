@@ -150,6 +150,9 @@ static int reserve_locked(struct mms_log *log, uint64_t bytes)
 
 struct job {
 	struct mms_record_header header;
+	uint16_t type;
+	uint64_t timestamp_ns;
+	uint32_t seed; /* that the checksum was begun with */
 	const struct iovec *iov;
 	size_t n_iov;
 	uint64_t bytes; /* of the whole record */
@@ -175,13 +178,14 @@ static int check_iov(const struct iovec *iov, size_t n_iov, uint64_t *ret_len)
 }
 
 /* All that can be done before the log is locked. */
-static int prepare(const struct mms_log *log, struct job *job, uint16_t type, uint64_t timestamp_ns)
+static int prepare(const struct mms_log *log, struct job *job)
 {
 	unsigned char *at = job->stage + MMS_RECORD_HEADER_BYTES;
-	uint32_t crc = log->seed;
+	uint32_t crc = atomic_load_explicit(&log->seed, memory_order_relaxed);
 	uint64_t len;
 	int r = check_iov(job->iov, job->n_iov, &len);
 
+	job->seed = crc;
 	if (r)
 		return r;
 	job->bytes = log_record_bytes(len);
@@ -202,8 +206,8 @@ static int prepare(const struct mms_log *log, struct job *job, uint16_t type, ui
 	job->header = (struct mms_record_header){
 		.payload_bytes = (uint32_t)len,
 		.payload_crc = crc,
-		.timestamp_ns = timestamp_ns,
-		.type = type,
+		.timestamp_ns = job->timestamp_ns,
+		.type = job->type,
 	};
 	return 0;
 }
@@ -230,6 +234,11 @@ static int latch_locked(struct mms_log *log, int r)
 	if (!log->error)
 		log->error = r;
 	return r;
+}
+
+void mms_log_latch_locked(struct mms_log *log, int r)
+{
+	(void)latch_locked(log, r);
 }
 
 /* A record was stored in part. Behind a later and shorter one, its bytes would stand where the
@@ -283,6 +292,9 @@ static int append_locked(struct mms_log *log, struct job *job)
 	uint64_t sequence = atomic_load_explicit(&log->next, memory_order_relaxed);
 	int r = log->error ? log->error : check_syncs_locked(log);
 
+	/* It may have been emptied since. */
+	if (!r && job->seed != atomic_load_explicit(&log->seed, memory_order_relaxed))
+		r = prepare(log, job);
 	if (r)
 		return r;
 	if (sequence > LOG_SEQUENCE_LAST)
@@ -313,7 +325,9 @@ int mms_log_appendv(struct mms_log *log, uint16_t type, uint64_t timestamp_ns,
 
 	job.iov = iov;
 	job.n_iov = n_iov;
-	r = prepare(log, &job, type, timestamp_ns);
+	job.type = type;
+	job.timestamp_ns = timestamp_ns;
+	r = prepare(log, &job);
 	if (r)
 		return r;
 	pthread_mutex_lock(&log->lock);
@@ -401,6 +415,8 @@ int mms_log_new(struct mms_file *file, const struct log_preamble *p,
 		if (!r && log->unmapped)
 			r = -EOPNOTSUPP;
 	}
+	if (!r && (options->flags & MMS_LOG_ZERO))
+		r = mms_log_fill(log, options);
 	if (!r)
 		r = -pthread_mutex_init(&log->lock, NULL);
 	if (r) {
@@ -422,7 +438,7 @@ int mms_log_close(struct mms_log *log)
 		r = mms_log_sync(log, UINT64_MAX);
 	mms_log_window_drop(&log->window);
 	/* After a failure the next recovery decides what the file holds. */
-	if (!log->error && log->spare && !(log->flags & MMS_LOG_PREALLOCATE))
+	if (!log->error && log->spare && !(log->flags & (MMS_LOG_PREALLOCATE | MMS_LOG_ZERO)))
 		(void)log->sys->ftruncate(mms_fd(log->file), log->end);
 	closed = mms_close(log->file);
 	pthread_mutex_destroy(&log->lock);

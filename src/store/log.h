@@ -13,6 +13,8 @@
 #include "arith.h"
 #include "mmapstore.h"
 
+struct mms_sys;
+
 /* -------------------------------------------------------------- the format */
 
 #define LOG_PREAMBLE_BYTES 64u
@@ -28,6 +30,7 @@ struct log_preamble {
 };
 
 void mms_log_preamble_encode(const struct log_preamble *p, unsigned char buf[LOG_PREAMBLE_BYTES]);
+uint64_t mms_log_new_id(const struct mms_sys *sys);
 int mms_log_preamble_read(struct mms_file *file, struct log_preamble *ret, struct mms_error *err);
 
 /* What the CRCs of payloads go on from: that of the log's id. */
@@ -92,7 +95,6 @@ struct mms_log {
 	/* Set before start. */
 	struct mms_file *file;
 	const struct mms_sys *sys;
-	uint32_t seed;
 	enum mms_sync_mode sync;
 	unsigned flags;
 	uint64_t grow_bytes;
@@ -100,6 +102,7 @@ struct mms_log {
 
 	/* Held while a record is stored, and while the file grows for it; never over a sync. */
 	pthread_mutex_t lock;
+	_Atomic uint32_t seed; /* changed under the lock */
 	_Atomic uint64_t next; /* changed under the lock */
 	uint64_t durable;      /* lock: all before this sequence are */
 	uint64_t end;          /* lock: where the next record goes */
@@ -117,5 +120,12 @@ struct mms_log {
 int mms_log_new(struct mms_file *file, const struct log_preamble *p,
 		const struct mms_log_options *options, const struct mms_log_recovery *found,
 		struct mms_log **ret_log);
+
+void mms_log_latch_locked(struct mms_log *log, int r);
+
+/* ------------------------------------------------ zeros in a file (log_zero.c) */
+
+/* The space up to max_bytes is written, durably. */
+int mms_log_fill(struct mms_log *log, const struct mms_log_options *options);
 
 #endif

@@ -122,12 +122,15 @@ static const char *check_options(const struct mms_log_options *o)
 	if ((unsigned)o->sync > MMS_SYNC_NEVER)
 		return "there is no such sync mode";
 	if (o->flags &
-	    ~(MMS_LOG_MUST_EXIST | MMS_LOG_MUST_CREATE | MMS_LOG_CUT_STRAYS | MMS_LOG_PREALLOCATE))
+	    ~(MMS_LOG_MUST_EXIST | MMS_LOG_MUST_CREATE | MMS_LOG_CUT_STRAYS | MMS_LOG_PREALLOCATE |
+	      MMS_LOG_ZERO))
 		return "a flag is set that does not exist";
 	if ((o->flags & MMS_LOG_MUST_EXIST) && (o->flags & MMS_LOG_MUST_CREATE))
 		return "a log cannot be there and not be there";
 	if ((o->flags & MMS_LOG_PREALLOCATE) && !o->max_bytes)
 		return "MMS_LOG_PREALLOCATE needs max_bytes";
+	if ((o->flags & MMS_LOG_ZERO) && !o->max_bytes)
+		return "MMS_LOG_ZERO needs max_bytes";
 	if (o->max_bytes && (o->max_bytes < LOG_PREAMBLE_BYTES || o->max_bytes > OFFSET_MAX))
 		return "max_bytes must be 64 to 2^63-1";
 	if (o->first_sequence > LOG_SEQUENCE_LAST)
@@ -136,7 +139,7 @@ static const char *check_options(const struct mms_log_options *o)
 }
 
 /* Differs from all that any process made before, for all that can be known. */
-static uint64_t new_id(const struct mms_sys *sys)
+uint64_t mms_log_new_id(const struct mms_sys *sys)
 {
 	static _Atomic uint64_t count;
 	const unsigned char *random = (const unsigned char *)getauxval(AT_RANDOM);
@@ -164,7 +167,7 @@ static int create(struct mms_pool *pool, const char *path, const struct mms_log_
 	struct log_preamble p = {
 		.first_sequence = o->first_sequence ? o->first_sequence : 1,
 		.created_ns = mms_now_ns(pool->sys),
-		.id = new_id(pool->sys),
+		.id = mms_log_new_id(pool->sys),
 	};
 
 	mms_log_preamble_encode(&p, preamble);

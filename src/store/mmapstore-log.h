@@ -94,6 +94,9 @@ struct mms_log_options {
 				  * 0: no limit */
 	mode_t perm;             /* of a new log; 0: 0666, less the umask */
 	unsigned flags;          /* MMS_LOG_* */
+	/* Called while MMS_LOG_ZERO writes, with bytes done and in all. May be NULL. */
+	void (*progress)(void *arg, uint64_t done, uint64_t total);
+	void *arg;
 };
 
 #define MMS_LOG_MUST_EXIST 1u /* -ENOENT rather than a new log */
@@ -103,6 +106,10 @@ struct mms_log_options {
 /* Allocates all of max_bytes at once, and leaves the space at close. -EOPNOTSUPP
  * where the file system cannot. */
 #define MMS_LOG_PREALLOCATE 8u
+/* Writes zeros to all of max_bytes that no record has, durably, and leaves them at close. What is
+ * appended there changes nothing but bytes that are on the disk already, so that a flush has no
+ * metadata to commit. A log that is found like that is left as it is. */
+#define MMS_LOG_ZERO 16u
 
 /* What opening found. */
 struct mms_log_recovery {
@@ -163,6 +170,18 @@ MMS_EXPORT int mms_log_appendv(struct mms_log *log, uint16_t type, uint64_t time
  * appended before the call. Threads that wait at once share one flush, and
  * nothing is flushed for what is durable already. */
 MMS_EXPORT int mms_log_sync(struct mms_log *log, uint64_t sequence);
+
+/*
+ * Empties the log in place: on return it has no record, durably, another id,
+ * and first_sequence, which is at least that of the next record; 0: that. The
+ * space is kept, and is zeros. If power is lost meanwhile, the log is what it
+ * was, or empty. Waits for the disk, and appends wait for it.
+ *
+ * -EINVAL: first_sequence is too low, or 2^64-1. After any other failure the log takes
+ * no more records, and holds what it held, or none. Readers that are open must be
+ * opened anew: they find damage, or the old end.
+ */
+MMS_EXPORT int mms_log_reset(struct mms_log *log, uint64_t first_sequence);
 
 /* Of the next record. All before it are appended. */
 MMS_EXPORT uint64_t mms_log_next_sequence(struct mms_log *log);

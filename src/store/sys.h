@@ -33,6 +33,7 @@ struct mms_sys {
 	/* The same, but the file stays as long as it is. */
 	int (*reserve)(int fd, uint64_t offset, uint64_t len);
 	int (*seek_data)(int fd, uint64_t offset, uint64_t *ret_offset); /* -ENXIO: no more */
+	int (*seek_hole)(int fd, uint64_t offset, uint64_t *ret_offset); /* the end is one */
 	int (*fsync)(int fd);
 	int (*fdatasync)(int fd);
 	int (*futimens)(int fd, const struct timespec times[2]);

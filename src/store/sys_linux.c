@@ -98,14 +98,24 @@ static int sys_reserve(int fd, uint64_t offset, uint64_t len)
 	return result(fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)len));
 }
 
-static int sys_seek_data(int fd, uint64_t offset, uint64_t *ret_offset)
+static int seek_to(int fd, uint64_t offset, int whence, uint64_t *ret_offset)
 {
-	off_t at = lseek(fd, (off_t)offset, SEEK_DATA);
+	off_t at = lseek(fd, (off_t)offset, whence);
 
 	if (at < 0)
 		return -errno;
 	*ret_offset = (uint64_t)at;
 	return 0;
+}
+
+static int sys_seek_data(int fd, uint64_t offset, uint64_t *ret_offset)
+{
+	return seek_to(fd, offset, SEEK_DATA, ret_offset);
+}
+
+static int sys_seek_hole(int fd, uint64_t offset, uint64_t *ret_offset)
+{
+	return seek_to(fd, offset, SEEK_HOLE, ret_offset);
 }
 
 static int sys_fadvise(int fd, uint64_t offset, uint64_t len, enum mms_advice advice)
@@ -336,6 +346,7 @@ const struct mms_sys mms_sys_default = {
 	.allocate = sys_allocate,
 	.reserve = sys_reserve,
 	.seek_data = sys_seek_data,
+	.seek_hole = sys_seek_hole,
 	.fsync = sys_fsync,
 	.fdatasync = sys_fdatasync,
 	.futimens = sys_futimens,

@@ -108,6 +108,11 @@ static int t_seek_data(int fd, uint64_t offset, uint64_t *ret_offset)
 	WRAP(CALL_SEEK_DATA, seek_data)(fd, offset, ret_offset);
 }
 
+static int t_seek_hole(int fd, uint64_t offset, uint64_t *ret_offset)
+{
+	WRAP(CALL_SEEK_HOLE, seek_hole)(fd, offset, ret_offset);
+}
+
 static int t_fsync(int fd)
 {
 	WRAP(CALL_FSYNC, fsync)(fd);
@@ -258,6 +263,7 @@ static const struct mms_sys counting = {
 	.allocate = t_allocate,
 	.reserve = t_reserve,
 	.seek_data = t_seek_data,
+	.seek_hole = t_seek_hole,
 	.fsync = t_fsync,
 	.fdatasync = t_fdatasync,
 	.futimens = t_futimens,

@@ -59,9 +59,10 @@ START_TEST(wrong_options)
 {
 	static const struct mms_log_options wrong[] = {
 		{.sync = (enum mms_sync_mode)4},
-		{.flags = 16},
+		{.flags = 32},
 		{.flags = MMS_LOG_MUST_EXIST | MMS_LOG_MUST_CREATE},
 		{.flags = MMS_LOG_PREALLOCATE},
+		{.flags = MMS_LOG_ZERO},
 		{.max_bytes = 63},
 		{.max_bytes = 1ULL << 63},
 		{.first_sequence = UINT64_MAX},

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/* mmapfsctl journal status */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+
+#include "ctl.h"
+#include "halves.h"
+
+struct status {
+	const char *state; /* none, empty, live, damaged */
+	bool in_use;
+	uint64_t records, bytes, first, last, strays;
+	uint64_t size; /* of both logs */
+};
+
+static bool is_locked(int fd)
+{
+	if (flock(fd, LOCK_SH | LOCK_NB))
+		return errno == EWOULDBLOCK;
+	(void)flock(fd, LOCK_UN);
+	return false;
+}
+
+static void add(struct status *s, const struct half *h)
+{
+	struct stat st;
+
+	if (!h->exists)
+		return;
+	if (!stat(h->path, &st))
+		s->size += (uint64_t)st.st_size;
+	s->strays += h->found.strays;
+	if (!h->found.records)
+		return;
+	s->bytes += h->found.end - MMS_RECORD_HEADER_BYTES;
+	if (!s->records)
+		s->first = h->found.first_sequence;
+	s->last = h->found.next_sequence - 1;
+	s->records += h->found.records;
+}
+
+static int look(struct where *w, struct status *s)
+{
+	struct half *halves = calloc(JOURNAL_HALVES, sizeof(*halves));
+	struct mms_error err;
+	int r;
+
+	if (!halves) {
+		complain("no memory");
+		return EXIT_FAILED;
+	}
+	s->in_use = is_locked(w->place.backing_fd);
+	s->state = "none";
+	r = w->has_state ? halves_look(w->pool, &w->place, halves, &err) : 0;
+	for (unsigned i = 0; !r && i < JOURNAL_HALVES; i++)
+		add(s, &halves[i]);
+	if (halves[0].exists || halves[1].exists)
+		s->state = s->strays ? "damaged" : s->records ? "live" : "empty";
+	free(halves);
+	return r ? complain_error(&err) : EXIT_DONE;
+}
+
+/* A path is bytes, and JSON is text: what is no ASCII is written as the code point of its byte. */
+static void print_json_string(const char *text)
+{
+	putchar('"');
+	for (; *text; text++) {
+		unsigned char c = (unsigned char)*text;
+
+		if (c < 0x20 || c >= 0x7f || c == '"' || c == '\\')
+			printf("\\u%04x", c);
+		else
+			putchar(c);
+	}
+	putchar('"');
+}
+
+static void print_json(const struct where *w, const struct status *s)
+{
+	printf("{\"journal\": ");
+	print_json_string(w->dir);
+	printf(", \"state\": \"%s\", \"in_use\": %s, \"size\": %llu, \"records\": %llu, "
+	       "\"bytes\": %llu, \"first\": %llu, \"last\": %llu, \"strays\": %llu}\n",
+	       s->state, s->in_use ? "true" : "false", (unsigned long long)s->size,
+	       (unsigned long long)s->records, (unsigned long long)s->bytes,
+	       (unsigned long long)s->first, (unsigned long long)s->last,
+	       (unsigned long long)s->strays);
+}
+
+int command_status(struct where *w, bool json)
+{
+	struct status s = {0};
+	int r = look(w, &s);
+
+	if (r)
+		return r;
+	if (json) {
+		print_json(w, &s);
+	} else {
+		printf("journal ");
+		print_quoted(w->dir);
+		printf("\nstate %s\nin_use %s\nsize %llu\nrecords %llu\nbytes %llu\nfirst %llu\n"
+		       "last %llu\nstrays %llu\n",
+		       s.state, s.in_use ? "yes" : "no", (unsigned long long)s.size,
+		       (unsigned long long)s.records, (unsigned long long)s.bytes,
+		       (unsigned long long)s.first, (unsigned long long)s.last,
+		       (unsigned long long)s.strays);
+	}
+	/* While a daemon writes, what it is about to finish looks like damage. */
+	return s.strays && !s.in_use ? EXIT_DAMAGED : EXIT_DONE;
+}
