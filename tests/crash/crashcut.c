@@ -106,9 +106,8 @@ static void take(const char *arg)
 	const struct {
 		const char *key;
 		const char **word;
-	} words[] = {{"keep=", &cfg.keep},       {"type=", &cfg.type},
-		     {"options=", &cfg.options}, {"dir=", &cfg.dir},
-		     {"recover=", &cfg.recover}, {"logdisk=", &cfg.logdisk}};
+	} words[] = {{"keep=", &cfg.keep}, {"type=", &cfg.type},       {"options=", &cfg.options},
+		     {"dir=", &cfg.dir},   {"recover=", &cfg.recover}, {"logdisk=", &cfg.logdisk}};
 	const char *value = strchr(arg, '=');
 
 	errno = EINVAL;
@@ -180,7 +179,7 @@ static int recover(const struct loopmount *loop)
 /* ------------------------------------------------------------- one image */
 
 struct place {
-	unsigned index; /* of the job */
+	unsigned index;   /* of the job */
 	int file, second; /* of the image, and of what its recovery leaves */
 	struct loopmount loop, second_loop;
 	char file_path[PATH_MAX], disk_dir[PATH_MAX], disk_log[PATH_MAX];

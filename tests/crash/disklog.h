@@ -20,7 +20,7 @@ struct disklog_head {
 	uint64_t magic;
 	uint64_t disk_size;
 	_Atomic(uint64_t) entries; /* the position */
-	_Atomic(uint32_t) ready; /* the disk is mounted */
+	_Atomic(uint32_t) ready;   /* the disk is mounted */
 };
 
 enum disklog_kind {

@@ -50,8 +50,8 @@ void image_open(struct image *image, const char *base, const struct disklog *log
 	errno = EINVAL;
 	if (image->size != log->disk_size || image->size % BLOCK)
 		die("%s is not the disk of this log", base);
-	image->data = mmap(NULL, image->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE,
-			   fd, 0);
+	image->data =
+		mmap(NULL, image->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, fd, 0);
 	image->used = calloc(image->size / BLOCK, 1);
 	if (image->data == MAP_FAILED || !image->used)
 		die("%s", base);

@@ -54,8 +54,7 @@ static int log_append(uint32_t kind, uint64_t offset, const void *data, uint32_t
 	struct disklog_entry e = {
 		.time_ns = monotonic_ns(), .offset = offset, .len = len, .kind = kind};
 	size_t padding = (8 - len % 8) % 8;
-	struct iovec iov[] = {
-		{&e, sizeof(e)}, {(void *)data, len}, {(void *)zeros, padding}};
+	struct iovec iov[] = {{&e, sizeof(e)}, {(void *)data, len}, {(void *)zeros, padding}};
 	size_t all = sizeof(e) + len + padding;
 	ssize_t n = pwritev(disk.log, iov, 3, (off_t)disk.log_end);
 
@@ -87,8 +86,8 @@ static void base_open(const char *path)
 	if (fd < 0 || fstat(fd, &st))
 		die("%s", path);
 	disk.size = (uint64_t)st.st_size;
-	disk.data = mmap(NULL, disk.size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, fd,
-			 0);
+	disk.data =
+		mmap(NULL, disk.size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, fd, 0);
 	if (disk.data == MAP_FAILED)
 		die("%s", path);
 	close(fd);

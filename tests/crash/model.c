@@ -16,7 +16,7 @@
 #include "util.h"
 
 #define FILE_MAX (4u << 20) /* no workload makes a larger one */
-#define SHOWN 3u /* broken promises of an image that are printed */
+#define SHOWN 3u            /* broken promises of an image that are printed */
 
 /* Of a file: an operation, of a name: a state, of the database: a transaction. */
 struct step {
@@ -27,7 +27,7 @@ struct step {
 
 struct promise {
 	uint64_t position; /* when it had been made */
-	uint32_t n; /* steps that it covers */
+	uint32_t n;        /* steps that it covers */
 };
 
 struct history {
@@ -226,9 +226,9 @@ static uint32_t may(const struct history *h, uint64_t position)
 
 struct view {
 	const struct history *h;
-	uint32_t from, to; /* steps that must, that may be there */
+	uint32_t from, to;           /* steps that must, that may be there */
 	uint64_t size_min, size_max; /* in any of the states between */
-	uint64_t size; /* of what is there */
+	uint64_t size;               /* of what is there */
 	const uint8_t *data;
 	char *why; /* 200 bytes */
 };
@@ -384,7 +384,8 @@ static bool file_right(const struct history *h, uint64_t position, int fd, char 
 	}
 	v.size = (uint64_t)st.st_size;
 	if (v.size < v.size_min || v.size > v.size_max) {
-		snprintf(why, 200, "%" PRIu64 " bytes, not %" PRIu64 " to %" PRIu64
+		snprintf(why, 200,
+			 "%" PRIu64 " bytes, not %" PRIu64 " to %" PRIu64
 			 " (%u operations promised, %u begun)",
 			 v.size, v.size_min, v.size_max, v.from, v.to);
 		return false;

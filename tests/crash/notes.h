@@ -32,7 +32,7 @@ enum note_kind {
 	NOTE_TXN, /* transaction n of the database */
 	NOTE_TXN_ACK,
 	NOTE_BEGIN, /* the power may fail from here on */
-	NOTE_END, /* until here */
+	NOTE_END,   /* until here */
 };
 
 struct note {

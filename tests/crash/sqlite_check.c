@@ -18,8 +18,7 @@ static int64_t ask(sqlite3 *db, const char *sql)
 	sqlite3_stmt *s;
 	int64_t value = -1;
 
-	if (sqlite3_prepare_v2(db, sql, -1, &s, NULL) == SQLITE_OK &&
-	    sqlite3_step(s) == SQLITE_ROW)
+	if (sqlite3_prepare_v2(db, sql, -1, &s, NULL) == SQLITE_OK && sqlite3_step(s) == SQLITE_ROW)
 		value = sqlite3_column_int64(s, 0);
 	else
 		snprintf(text, sizeof(text), "%s: %s", sql, sqlite3_errmsg(db));
@@ -67,8 +66,8 @@ static const char *consistent(sqlite3 *db, uint32_t from, uint32_t to)
 		wrong = ask(db, sql) == 1 ? 0 : i;
 	}
 	for (int64_t k = n < SQLITE_SLOTS ? 1 : n - SQLITE_SLOTS + 1; k <= n && !wrong; k++) {
-		snprintf(sql, sizeof(sql), "SELECT n = %lld FROM slot WHERE k = %lld",
-			 (long long)k, (long long)(k % SQLITE_SLOTS));
+		snprintf(sql, sizeof(sql), "SELECT n = %lld FROM slot WHERE k = %lld", (long long)k,
+			 (long long)(k % SQLITE_SLOTS));
 		wrong = ask(db, sql) == 1 ? 0 : k;
 	}
 	if (wrong)

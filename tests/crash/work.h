@@ -17,11 +17,11 @@ enum ack {
 	ACK_FDATASYNC,
 	ACK_OSYNC, /* files are opened with O_SYNC */
 	ACK_ODSYNC,
-	ACK_MSYNC, /* stores into a mapping, where the workload has one; else fsync */
-	ACK_WRITE, /* each call by itself: sync=immediate */
-	ACK_CLOSE, /* close(2): sync=lazy */
+	ACK_MSYNC,   /* stores into a mapping, where the workload has one; else fsync */
+	ACK_WRITE,   /* each call by itself: sync=immediate */
+	ACK_CLOSE,   /* close(2): sync=lazy */
 	ACK_CONTROL, /* the command sync */
-	ACK_TIME, /* the interval of sync=periodic */
+	ACK_TIME,    /* the interval of sync=periodic */
 };
 
 struct job {
