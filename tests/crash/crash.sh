@@ -150,6 +150,7 @@ round() # IMAGES: over all chosen rows
 sabotages()
 {
 	JOURNAL='' RECOVER='' RECUT=0
+	can_lie || return
 	for SABOTAGE in all dirs; do
 		record "lies-$SABOTAGE" ext4 sync=periodic replace threads=4 ack=fsync &&
 			breaks_promises "lies-$SABOTAGE" 50

@@ -218,6 +218,15 @@ holds_promises()
 	fi
 }
 
+# Whether a daemon can be made to lie: a build without shared libraries has nothing to preload, and
+# sanitizers want to come first.
+can_lie()
+{
+	[ -e "$SABOTAGE_LIBRARY" ] && [ -z "$MMAPFS_NATIVE" ] && return
+	say "--      no daemon that lies: built with --disable-shared"
+	return 1
+}
+
 # breaks_promises NAME IMAGES: of a daemon that lies some must be broken
 breaks_promises()
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "model.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -44,6 +45,8 @@ struct model {
 	uint64_t begin, end;
 	uint64_t *promises; /* positions, sorted */
 	uint64_t n_promises;
+	uint64_t *keys; /* of all names: directory and number, sorted */
+	uint32_t n_dirs;
 };
 
 /* --------------------------------------------------------------- reading */
@@ -146,6 +149,26 @@ static void trim_promises(struct model *m)
 	qsort(m->promises, n, sizeof(*m->promises), compare);
 }
 
+static uint64_t key_of(uint64_t dir, uint64_t num)
+{
+	return dir << 32 | num;
+}
+
+static void index_names(struct model *m)
+{
+	m->keys = calloc(m->n_names + 1, sizeof(*m->keys));
+	if (!m->keys)
+		die("memory");
+	for (uint32_t i = 0; i < m->n_names; i++) {
+		const struct history *h = &m->names[i + 1];
+
+		m->keys[i] = key_of(h->dir, h->num);
+		if (h->dir >= m->n_dirs)
+			m->n_dirs = h->dir + 1;
+	}
+	qsort(m->keys, m->n_names, sizeof(*m->keys), compare);
+}
+
 struct model *model_load(const char *notes_path, const struct disklog *log)
 {
 	const struct notes_head *notes = notes_load(notes_path);
@@ -171,6 +194,7 @@ struct model *model_load(const char *notes_path, const struct disklog *log)
 	if (m->end == 0 || m->end > log->n || m->begin > m->end)
 		die("%s: the workload did not end, or its log is not this one", notes_path);
 	trim_promises(m);
+	index_names(m);
 	return m;
 }
 
@@ -399,6 +423,13 @@ static bool file_right(const struct history *h, uint64_t position, int fd, char 
 
 /* ----------------------------------------------------------------- names */
 
+static bool is_directory(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
 /* Any of the states from the promised one on may be what is there. */
 static bool name_right(const struct model *m, const struct history *h, uint64_t position,
 		       uint32_t from, const char *dir, char why[200])
@@ -420,6 +451,8 @@ static bool name_right(const struct model *m, const struct history *h, uint64_t 
 
 		if (fd < 0)
 			right = file == 0;
+		else if (file == NAME_DIRECTORY)
+			right = is_directory(fd);
 		else
 			right = file && file_right(&m->files[file], position, fd, why);
 	}
@@ -444,6 +477,38 @@ static unsigned base_check(const struct model *m, uint64_t position, const char 
 	return 1;
 }
 
+static bool known(const struct model *m, unsigned dir, const char *name)
+{
+	unsigned num;
+	uint64_t key;
+
+	if (sscanf(name, "f%u", &num) != 1)
+		return false;
+	key = key_of(dir, num);
+	return bsearch(&key, m->keys, m->n_names, sizeof(key), compare) != NULL;
+}
+
+/* Names that nobody ever made, in directory number n. */
+static unsigned strangers(const struct model *m, unsigned n, const char *dir, const char *prefix)
+{
+	char path[PATH_MAX];
+	struct dirent *entry;
+	unsigned count = 0;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "%s/d%u", dir, n);
+	d = opendir(path);
+	while (d && (entry = readdir(d)) != NULL) {
+		if (entry->d_name[0] == '.' || known(m, n, entry->d_name))
+			continue;
+		if (count++ < SHOWN)
+			printf("%s d%u/%s: nobody made it\n", prefix, n, entry->d_name);
+	}
+	if (d)
+		closedir(d);
+	return count;
+}
+
 unsigned model_check(const struct model *m, uint64_t position, const char *dir, const char *prefix,
 		     uint64_t *checked)
 {
@@ -462,5 +527,7 @@ unsigned model_check(const struct model *m, uint64_t position, const char *dir, 
 			printf("%s d%u/f%u (state %u of %u): %s\n", prefix, h->dir, h->num, from,
 			       may(h, position), why);
 	}
+	for (unsigned n = 0; n < m->n_dirs; n++)
+		broken += strangers(m, n, dir, prefix);
 	return broken;
 }

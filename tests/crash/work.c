@@ -199,11 +199,16 @@ void name_path(const struct name *n, char path[PATH_MAX])
 	snprintf(path, PATH_MAX, "%s/d%u/f%u", job.dir, n->dir, n->num);
 }
 
+static void state_start(struct name *n, uint64_t what)
+{
+	n->states++;
+	notes_add(NOTE_NAME, n->id, n->states, n->dir, n->num, what);
+}
+
 /* Before the call that makes it so. */
 static void name_start(struct name *n, struct file *f)
 {
-	n->states++;
-	notes_add(NOTE_NAME, n->id, n->states, n->dir, n->num, f ? f->id : 0);
+	state_start(n, f ? f->id : 0);
 }
 
 static void name_set(struct name *n, struct file *f)
@@ -267,6 +272,30 @@ void name_link(struct name *from, struct name *to)
 	if (link(old, new))
 		die("link %s to %s", old, new);
 	name_set(to, from->file);
+}
+
+void name_mkdir(struct name *n)
+{
+	char path[PATH_MAX];
+
+	name_path(n, path);
+	state_start(n, NAME_DIRECTORY);
+	if (mkdir(path, 0755))
+		die("mkdir %s", path);
+	n->directory = true;
+	name_set(n, NULL);
+}
+
+void name_rmdir(struct name *n)
+{
+	char path[PATH_MAX];
+
+	name_path(n, path);
+	name_start(n, NULL);
+	if (rmdir(path))
+		die("rmdir %s", path);
+	n->directory = false;
+	name_set(n, NULL);
 }
 
 static void dir_sync(const char *path)

@@ -44,6 +44,7 @@ struct name {
 	uint32_t id, states, acked;
 	unsigned dir, num;
 	struct file *file;
+	bool directory; /* it leads to one */
 };
 
 #define SPOOL_NAMES 1024u
@@ -95,6 +96,8 @@ int name_create(struct name *n);
 void name_unlink(struct name *n);
 void name_rename(struct name *from, struct name *to);
 void name_link(struct name *from, struct name *to);
+void name_mkdir(struct name *n);
+void name_rmdir(struct name *n);
 /* fsync of the directory, or what the job has instead; all given names of it are durable then. */
 void names_settle(unsigned dir, struct name *names, unsigned count);
 

@@ -213,19 +213,23 @@ static void churn_create(struct worker *w, struct name *n)
 		die("close");
 }
 
-static void churn_step(struct worker *w)
+static void churn_names(struct worker *w)
 {
 	struct name *n = &w->churn[pick(w, CHURN_NAMES)];
 	struct name *other = &w->churn[pick(w, CHURN_NAMES)];
 	uint64_t dice = pick(w, 10);
 
-	if (!n->file)
+	if (n->directory)
+		name_rmdir(n);
+	else if (!n->file && dice < 2)
+		name_mkdir(n);
+	else if (!n->file)
 		churn_create(w, n);
 	else if (dice < 3)
 		churn_write(w, n);
-	else if (dice < 4 && !other->file)
+	else if (dice < 4 && !other->file && !other->directory)
 		name_link(n, other);
-	else if (dice < 7 && n->file != other->file)
+	else if (dice < 7 && n->file != other->file && !other->directory)
 		name_rename(n, other);
 	else if (dice < 9) {
 		/* The new file is likely to get the old one's inode number. */
@@ -233,6 +237,11 @@ static void churn_step(struct worker *w)
 		churn_create(w, n);
 	} else
 		name_unlink(n);
+}
+
+static void churn_step(struct worker *w)
+{
+	churn_names(w);
 	if (pick(w, 3) == 0)
 		names_settle(dir_of(w) + (unsigned)pick(w, 2), w->churn, CHURN_NAMES);
 }
