@@ -237,41 +237,54 @@ int name_create(struct name *n)
 	return fd;
 }
 
-void name_unlink(struct name *n)
+static void name_remove(struct name *n, int (*call)(const char *path))
 {
 	char path[PATH_MAX];
 
 	name_path(n, path);
 	name_start(n, NULL);
-	if (unlink(path))
-		die("unlink %s", path);
+	if (call(path))
+		die("removal of %s", path);
+	n->directory = false;
 	name_set(n, NULL);
+}
+
+void name_unlink(struct name *n)
+{
+	name_remove(n, unlink);
+}
+
+void name_rmdir(struct name *n)
+{
+	name_remove(n, rmdir);
+}
+
+/* name_rename() and name_link(): after it, 'to' leads where 'from' did. */
+static void name_move(struct name *from, struct name *to, int (*call)(const char *, const char *))
+{
+	bool leaves = call == rename;
+	char old[PATH_MAX], new[PATH_MAX];
+
+	name_path(from, old);
+	name_path(to, new);
+	name_start(to, from->file);
+	if (leaves)
+		name_start(from, NULL);
+	if (call(old, new))
+		die("%s to %s", old, new);
+	name_set(to, from->file);
+	if (leaves)
+		name_set(from, NULL);
 }
 
 void name_rename(struct name *from, struct name *to)
 {
-	char old[PATH_MAX], new[PATH_MAX];
-
-	name_path(from, old);
-	name_path(to, new);
-	name_start(to, from->file);
-	name_start(from, NULL);
-	if (rename(old, new))
-		die("rename %s to %s", old, new);
-	name_set(to, from->file);
-	name_set(from, NULL);
+	name_move(from, to, rename);
 }
 
 void name_link(struct name *from, struct name *to)
 {
-	char old[PATH_MAX], new[PATH_MAX];
-
-	name_path(from, old);
-	name_path(to, new);
-	name_start(to, from->file);
-	if (link(old, new))
-		die("link %s to %s", old, new);
-	name_set(to, from->file);
+	name_move(from, to, link);
 }
 
 void name_mkdir(struct name *n)
@@ -283,18 +296,6 @@ void name_mkdir(struct name *n)
 	if (mkdir(path, 0755))
 		die("mkdir %s", path);
 	n->directory = true;
-	name_set(n, NULL);
-}
-
-void name_rmdir(struct name *n)
-{
-	char path[PATH_MAX];
-
-	name_path(n, path);
-	name_start(n, NULL);
-	if (rmdir(path))
-		die("rmdir %s", path);
-	n->directory = false;
 	name_set(n, NULL);
 }
 
