@@ -230,10 +230,14 @@ static uint32_t must(const struct history *h, uint64_t position, uint64_t *made)
 	return low ? h->promises[low - 1].n : 0;
 }
 
-/* Steps that may be there. A step that began at position p leaves entries from p on. */
-static uint32_t may(const struct history *h, uint64_t position)
+/*
+ * Steps that may be there, of which 'from' must. A step that began at position
+ * p leaves entries from p on. One that needed none (a truncation to the size
+ * that the file had) was promised at the position where it began.
+ */
+static uint32_t may(const struct history *h, uint64_t position, uint32_t from)
 {
-	uint32_t low = 0, high = h->n_steps;
+	uint32_t low = from, high = h->n_steps;
 
 	while (low < high) {
 		uint32_t middle = low + (high - low + 1) / 2;
@@ -397,7 +401,7 @@ static bool file_right(const struct history *h, uint64_t position, int fd, char 
 	struct stat st;
 
 	v.from = must(h, position, NULL);
-	v.to = may(h, position);
+	v.to = may(h, position, v.from);
 	find_sizes(&v);
 	errno = EFBIG;
 	if (v.size_max > FILE_MAX)
@@ -435,7 +439,7 @@ static bool name_right(const struct model *m, const struct history *h, uint64_t 
 		       uint32_t from, const char *dir, char why[200])
 {
 	char path[PATH_MAX];
-	uint32_t to = may(h, position);
+	uint32_t to = may(h, position, from);
 	bool right = false;
 	int fd;
 
@@ -470,7 +474,7 @@ static unsigned base_check(const struct model *m, uint64_t position, const char 
 	if (!m->base.n_steps)
 		return 0;
 	from = must(&m->base, position, checked);
-	wrong = sqlite_check(dir, from, may(&m->base, position));
+	wrong = sqlite_check(dir, from, may(&m->base, position, from));
 	if (!wrong)
 		return 0;
 	printf("%s the database: %s\n", prefix, wrong);
@@ -525,7 +529,7 @@ unsigned model_check(const struct model *m, uint64_t position, const char *dir, 
 			continue;
 		if (broken++ < SHOWN)
 			printf("%s d%u/f%u (state %u of %u): %s\n", prefix, h->dir, h->num, from,
-			       may(h, position), why);
+			       may(h, position, from), why);
 	}
 	for (unsigned n = 0; n < m->n_dirs; n++)
 		broken += strangers(m, n, dir, prefix);
