@@ -214,7 +214,8 @@ holds_promises()
 		bad "$1: $BROKEN of $PROMISES promises broken in $IMAGES images"
 		keep_recording "$1"
 		grep '^BROKEN' "$WORK/$1.cut" | head -n 6
-		say "        once more: crash.sh repeat $CRASH_KEEP/$1 SEED"
+		say "        once more: TOP_BUILDDIR=$TOP_BUILDDIR bash $CRASH_SOURCE/crash.sh repeat" \
+			"$CRASH_KEEP/$1 SEED"
 	fi
 }
 
