@@ -285,37 +285,20 @@ static void keep_image(const struct place *p)
 		die("%s", cfg.keep);
 }
 
-static void try_image(struct place *p, struct image *image, const struct instant *at)
-{
-	uint64_t random = at->seed;
-	char prefix[200];
-	bool recut = cfg.recut && next_random(&random) % cfg.recut == 0;
-
-	snprintf(prefix, sizeof(prefix), "BROKEN image %" PRIu64 " at %" PRIu64 "%s:", at->seed,
-		 at->position, recut ? ", recovery cut" : "");
-	image_cut(image, at->position, next_random(&random), cfg.sector, p->file);
-	keep_image(p);
-	if (recut)
-		check_recut(p, at, prefix);
-	else
-		check(&p->loop, at->position, prefix);
-	atomic_fetch_add(&totals->images, 1);
-	fflush(stdout);
-}
-
-/* ------------------------------------------------------------------ jobs */
-
-static int open_image(struct place *p, const char *name, struct loopmount *loop, char *path)
+/*
+ * Another file on another loop device for each image: a file system that is
+ * unmounted here lives on in any mount namespace that was copied meanwhile, and
+ * mounting the device once more would bring it back with what it knew.
+ */
+static int open_image(const struct place *p, const char *name, struct loopmount *loop, char *path)
 {
 	int fd, rc;
 
 	snprintf(path, PATH_MAX, "%.3000s/%s.%u", cfg.work, name, p->index);
-	fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	unlink(path);
+	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0 || ftruncate(fd, (off_t)disk_log.disk_size))
 		die("%s", path);
-	snprintf(loop->dir, sizeof(loop->dir), "%.3000s/%s-mnt.%u", cfg.work, name, p->index);
-	if (mkdir(loop->dir, 0700) && errno != EEXIST)
-		die("%s", loop->dir);
 	rc = loop_attach(loop, fd, cfg.sector, false);
 	errno = -rc;
 	if (rc)
@@ -323,15 +306,52 @@ static int open_image(struct place *p, const char *name, struct loopmount *loop,
 	return fd;
 }
 
-static void place_open(struct place *p, unsigned index)
+static void close_image(int file, struct loopmount *loop)
+{
+	loop_detach(loop);
+	close(file);
+}
+
+static void try_image(struct place *p, struct image *image, const struct instant *at)
 {
 	char path[PATH_MAX];
+	uint64_t random = at->seed;
+	char prefix[200];
+	bool recut = cfg.recut && next_random(&random) % cfg.recut == 0;
 
-	p->index = index;
+	snprintf(prefix, sizeof(prefix), "BROKEN image %" PRIu64 " at %" PRIu64 "%s:", at->seed,
+		 at->position, recut ? ", recovery cut" : "");
 	p->file = open_image(p, "image", &p->loop, p->file_path);
+	image_cut(image, at->position, next_random(&random), cfg.sector, p->file);
+	keep_image(p);
+	if (recut) {
+		p->second = open_image(p, "second", &p->second_loop, path);
+		check_recut(p, at, prefix);
+		close_image(p->second, &p->second_loop);
+	} else {
+		check(&p->loop, at->position, prefix);
+	}
+	close_image(p->file, &p->loop);
+	atomic_fetch_add(&totals->images, 1);
+	fflush(stdout);
+}
+
+/* ------------------------------------------------------------------ jobs */
+
+static void make_mount_point(struct loopmount *loop, const char *name, unsigned index)
+{
+	snprintf(loop->dir, sizeof(loop->dir), "%.3000s/%s-mnt.%u", cfg.work, name, index);
+	if (mkdir(loop->dir, 0700) && errno != EEXIST)
+		die("%s", loop->dir);
+}
+
+static void place_open(struct place *p, unsigned index)
+{
+	p->index = index;
+	make_mount_point(&p->loop, "image", index);
 	if (!cfg.recut)
 		return;
-	p->second = open_image(p, "second", &p->second_loop, path);
+	make_mount_point(&p->second_loop, "second", index);
 	snprintf(p->disk_dir, sizeof(p->disk_dir), "%.3000s/disk.%u", cfg.work, index);
 	snprintf(p->disk_log, sizeof(p->disk_log), "%.3000s/log.%u", cfg.work, index);
 	if (mkdir(p->disk_dir, 0700) && errno != EEXIST)
@@ -351,9 +371,6 @@ static int run_job(unsigned index, const struct instant *instants)
 	image_open(&image, base, &disk_log);
 	for (uint64_t i = index; i < cfg.images; i += cfg.jobs)
 		try_image(&p, &image, &instants[i]);
-	loop_detach(&p.loop);
-	if (cfg.recut)
-		loop_detach(&p.second_loop);
 	return 0;
 }
 
