@@ -104,6 +104,15 @@ void mms_dirty_add(struct dirty_map *m, uint64_t offset, uint64_t len)
 	}
 }
 
+void mms_dirty_merge(struct dirty_map *m, const struct dirty_map *from)
+{
+	m->partial |= from->partial;
+	for (uint64_t i = 0; i < from->n_slots; i++)
+		if (from->slots[i].bits &&
+		    !bits_add(m, from->slots[i].key - 1, from->slots[i].bits))
+			m->partial = true;
+}
+
 static void bits_remove(struct dirty_map *m, struct dirty_span *s, uint64_t bits)
 {
 	m->n_blocks -= (uint64_t)__builtin_popcountll(bits & s->bits);

@@ -43,6 +43,9 @@ bool mms_dirty_any(const struct dirty_map *m, uint64_t offset, uint64_t len);
  * all clear; ret_set says which. */
 size_t mms_dirty_run(const struct dirty_map *m, uint64_t offset, size_t len, bool *ret_set);
 
+/* Adds what from has. */
+void mms_dirty_merge(struct dirty_map *m, const struct dirty_map *from);
+
 /* Empties it; large tables are freed. */
 void mms_dirty_clear(struct dirty_map *m);
 void mms_dirty_release(struct dirty_map *m);

@@ -106,6 +106,7 @@ static void file_free(struct mms_file *file)
 {
 	atomic_fetch_sub(&file->pool->memory_bytes, sizeof(*file) + mms_dirty_memory(&file->dirty));
 	mms_dirty_release(&file->dirty);
+	mms_dirty_release(&file->lost);
 	mms_modes_release(file);
 	pthread_mutex_destroy(&file->memlock_lock);
 	pthread_rwlock_destroy(&file->growing);

@@ -84,6 +84,10 @@ struct mms_file {
 	uint64_t meta_begun;        /* lock: number of the last fsync(2) begun */
 	uint64_t sync_failed;       /* lock: number of the last one that failed */
 	int sync_error;             /* lock: and its errno */
+	/* What a failed sync had, which the kernel does not write again; until it is stored to
+	 * anew or cut off, no sync returns 0. partial: all of the file. */
+	struct dirty_map lost; /* lock */
+	int lost_error;        /* lock: why; 0: nothing is lost */
 
 	/* Raised, under the lock, when a sync takes the dirty map and when one has failed: who marks
 	 * only now and then looks here in between. By read-modify-write alone, so that stores made
@@ -113,6 +117,9 @@ void mms_file_size_seen(struct mms_file *file, uint64_t size);
 
 /* Notes a range as dirty (len 0: none), and the file, and lists it. */
 void mms_file_dirtied(struct mms_file *file, uint64_t offset, uint64_t len);
+
+/* The file has this size now: what lies beyond is not lost any more. */
+void mms_file_cut(struct mms_file *file, uint64_t size);
 
 /* What the last sync that failed since the file was opened returned; 0: none has. */
 int mms_file_sync_error(struct mms_file *file);

@@ -456,10 +456,14 @@ MMS_EXPORT int mms_allocate(struct mms_file *file, uint64_t size);
  * call is durable. len 0: to the end. Waits for the disk. The granularity
  * of Linux is the file: the range saves the call where nothing in it is
  * dirty. On failure the error is returned, and nothing stays marked dirty:
- * the kernel does not write such pages again, and a later success must not
- * be taken for theirs.
+ * the kernel does not write such pages again. Nor does a later sync of the file
+ * return 0 before all that the failed one had was stored to anew through this
+ * file, by whole blocks, or cut off: until then it returns the same error.
  */
 MMS_EXPORT int mms_sync(struct mms_file *file, uint64_t offset, uint64_t len, unsigned flags);
+
+/* That error, while syncs return it; else 0. */
+MMS_EXPORT int mms_sync_lost(struct mms_file *file);
 
 /* What close(2) owes under the file's sync mode: LAZY and IMMEDIATE sync. */
 MMS_EXPORT int mms_flush(struct mms_file *file);

@@ -91,8 +91,10 @@ int mms_resize(struct mms_file *file, uint64_t size)
 	r = truncate_to(file, size);
 	pthread_rwlock_unlock(&file->growing);
 	/* What is cut off, or never was, has no blocks on the disk. */
-	if (!r)
+	if (!r) {
 		mms_mark_unallocated(file, cut, UINT64_MAX - cut);
+		mms_file_cut(file, size);
+	}
 	atomic_fetch_add(&file->resizes_done, 1);
 	return r ? r : resized(file);
 }

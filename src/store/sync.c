@@ -65,6 +65,52 @@ static void relist_locked(struct mms_file *file)
 	pthread_mutex_unlock(&pool->files_lock);
 }
 
+/* ------------------------------------------------------------- what is lost */
+
+static void lose_locked(struct mms_file *file, const struct dirty_map *taken, int why)
+{
+	mms_dirty_merge(&file->lost, taken);
+	if (file->lost.n_blocks || file->lost.partial)
+		file->lost_error = why;
+}
+
+static void found_locked(struct mms_file *file, uint64_t offset, uint64_t len)
+{
+	mms_dirty_remove(&file->lost, offset, len);
+	if (file->lost.n_blocks || file->lost.partial)
+		return;
+	mms_dirty_release(&file->lost);
+	file->lost_error = 0;
+}
+
+/* Stored to anew, and so to be written by the next sync: whole blocks, or what
+ * there is of the last one. */
+static void regain_locked(struct mms_file *file, uint64_t offset, uint64_t len)
+{
+	uint64_t first = u64_align_up(offset, MMS_BLOCK_BYTES);
+	uint64_t end = u64_add_sat(offset, len);
+	uint64_t size;
+
+	if (mms_size(file, &size) || end < size)
+		end = u64_align_down(end, MMS_BLOCK_BYTES);
+	if (first < end)
+		found_locked(file, first, end - first);
+}
+
+void mms_file_cut(struct mms_file *file, uint64_t size)
+{
+	uint64_t cut = u64_align_up(size, MMS_BLOCK_BYTES);
+
+	pthread_mutex_lock(&file->lock);
+	if (file->lost_error && !size)
+		file->lost.partial = false;
+	if (file->lost_error)
+		found_locked(file, cut, UINT64_MAX - cut);
+	pthread_mutex_unlock(&file->lock);
+}
+
+/* ------------------------------------------------------------------ written */
+
 void mms_file_dirtied(struct mms_file *file, uint64_t offset, uint64_t len)
 {
 	uint64_t blocks, memory;
@@ -77,6 +123,8 @@ void mms_file_dirtied(struct mms_file *file, uint64_t offset, uint64_t len)
 	else
 		file->dirty.partial = true;
 	account_locked(file, blocks, memory);
+	if (file->lost_error && len)
+		regain_locked(file, offset, len);
 	if (!file->is_dirty)
 		list_dirty_locked(file);
 	pthread_mutex_unlock(&file->lock);
@@ -154,7 +202,8 @@ void mms_untouch(struct mms_file *file)
 
 /* ------------------------------------------------------------------ sync */
 
-static int sync_call(struct mms_file *file, bool meta)
+/* ret_synced: what the sync itself returned. */
+static int sync_call(struct mms_file *file, bool meta, int *ret_synced)
 {
 	const struct mms_sys *sys = file->pool->sys;
 	struct mms_totals *totals = &file->pool->totals;
@@ -166,7 +215,20 @@ static int sync_call(struct mms_file *file, bool meta)
 		r = meta ? sys->fsync(fd) : sys->fdatasync(fd);
 	} while (r == -EINTR);
 	mms_total_add(totals, r ? TOTAL_SYNC_FAILURES : TOTAL_SYNCS, 1);
+	*ret_synced = r;
 	return r ? r : touched;
+}
+
+/* The table is used again, where no other one was made meanwhile. */
+static void give_back_locked(struct mms_file *file, struct dirty_map *taken)
+{
+	mms_dirty_clear(taken);
+	if (file->dirty.slots || file->dirty.partial) {
+		mms_dirty_release(taken);
+		return;
+	}
+	file->dirty = *taken;
+	account_locked(file, 0, 0);
 }
 
 /* Makes a sync of all that is dirty now. The lock is let go meanwhile. */
@@ -175,9 +237,10 @@ static void sync_locked(struct mms_file *file, bool meta)
 	uint64_t blocks = file->dirty.n_blocks;
 	uint64_t memory = mms_dirty_memory(&file->dirty);
 	uint64_t number = ++file->syncs_begun;
-	int r;
+	struct dirty_map taken = file->dirty;
+	int r, synced;
 
-	mms_dirty_clear(&file->dirty);
+	file->dirty = (struct dirty_map){0};
 	account_locked(file, blocks, memory);
 	file->is_dirty = false;
 	atomic_fetch_add(&file->sync_epoch, 1);
@@ -186,9 +249,12 @@ static void sync_locked(struct mms_file *file, bool meta)
 	if (meta)
 		file->meta_begun = number;
 	pthread_mutex_unlock(&file->lock);
-	r = sync_call(file, meta);
+	r = sync_call(file, meta, &synced);
 	pthread_mutex_lock(&file->lock);
 	file->syncing = false;
+	if (synced)
+		lose_locked(file, &taken, synced);
+	give_back_locked(file, &taken);
 	if (r) {
 		file->sync_failed = number;
 		file->sync_error = r;
@@ -232,7 +298,17 @@ int mms_sync(struct mms_file *file, uint64_t offset, uint64_t len, unsigned flag
 		else
 			break;
 	}
-	r = file->sync_failed >= first ? file->sync_error : 0;
+	r = file->sync_failed >= first ? file->sync_error : file->lost_error;
+	pthread_mutex_unlock(&file->lock);
+	return r;
+}
+
+int mms_sync_lost(struct mms_file *file)
+{
+	int r;
+
+	pthread_mutex_lock(&file->lock);
+	r = file->lost_error;
 	pthread_mutex_unlock(&file->lock);
 	return r;
 }

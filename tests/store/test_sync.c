@@ -22,6 +22,14 @@ static void put(struct mms_file *file, uint64_t offset)
 	ck_assert_int_eq(mms_write(file, "data", 4, offset, 0), 4);
 }
 
+/* All of the block that put() has written in part. */
+static void put_block(struct mms_file *file, uint64_t offset)
+{
+	unsigned char block[MMS_BLOCK_BYTES] = {0};
+
+	ck_assert_int_eq(mms_write(file, block, sizeof(block), offset, 0), sizeof(block));
+}
+
 START_TEST(only_what_is_dirty)
 {
 	struct mms_pool *pool = t_pool(20, 0, 0);
@@ -84,9 +92,9 @@ START_TEST(modes)
 }
 END_TEST
 
-/* The kernel does not write such pages again: nothing stays dirty, and the
- * next success is not for them. */
-START_TEST(errors_come_once)
+/* The kernel does not write such pages again: nothing stays dirty, and there is
+ * no success before they were written anew. */
+START_TEST(errors_stay)
 {
 	const struct mms_file_options lazy = {.mode = MMS_RDWR, .sync = MMS_SYNC_LAZY};
 	const struct mms_file_options immediate = {.mode = MMS_RDWR};
@@ -98,9 +106,12 @@ START_TEST(errors_come_once)
 	ck_assert_int_eq(mms_sync(file, 0, 0, 0), -EIO);
 	ck_assert(!mms_is_dirty(file));
 	fdatasyncs();
-	T_ASSERT_OK(mms_sync(file, 0, 0, 0));
+	ck_assert_int_eq(mms_sync(file, 0, 0, 0), -EIO);
 	ck_assert_uint_eq(fdatasyncs(), 0);
-	put(file, 0);
+	ck_assert_int_eq(mms_sync(file, 0, 0, MMS_SYNC_FORCE), -EIO);
+	ck_assert_int_eq(mms_sync_lost(file), -EIO);
+	put_block(file, 0);
+	ck_assert_int_eq(mms_sync_lost(file), 0);
 	T_ASSERT_OK(mms_sync(file, 0, 0, 0));
 	ck_assert_uint_eq(t_stats(pool).sync_failures, 1);
 	put(file, 0);
@@ -109,12 +120,62 @@ START_TEST(errors_come_once)
 	file = t_open(pool, t_path("f"), &immediate);
 	t_fail(CALL_FDATASYNC, -EDQUOT, 0, 1);
 	ck_assert_int_eq(mms_write(file, "x", 1, 0, 0), -EDQUOT);
-	T_ASSERT_OK(mms_close(file));
+	ck_assert_int_eq(mms_close(file), -EDQUOT);
 	file = t_open(pool, t_path("f"), &lazy);
 	put(file, 0);
 	t_fail(CALL_FDATASYNC, -EINTR, 0, 3);
 	T_ASSERT_OK(mms_sync(file, 0, 0, 0));
 	mms_close(file);
+	mms_pool_free(pool);
+}
+END_TEST
+
+/* What was in a sync that failed is made good by whole blocks, or by cutting it off. */
+START_TEST(lost_until_written_anew)
+{
+	const struct mms_file_options lazy = {.mode = MMS_RDWR, .sync = MMS_SYNC_LAZY};
+	struct mms_pool *pool = t_pool(20, 0, 0);
+	uint64_t memory = t_stats(pool).memory_bytes;
+	struct mms_file *file = t_open(pool, t_fill("f", 10 * MMS_BLOCK_BYTES + 100), &lazy);
+	unsigned char block[MMS_BLOCK_BYTES] = {1};
+
+	for (uint64_t i = 2; i < 5; i++)
+		ck_assert_int_eq(mms_write(file, block, sizeof(block), i * sizeof(block), 0),
+				 sizeof(block));
+	ck_assert_int_eq(mms_write(file, block, 100, 10 * sizeof(block), 0), 100);
+	t_fail(CALL_FDATASYNC, -EIO, 0, 1);
+	ck_assert_int_eq(mms_sync(file, 0, 0, 0), -EIO);
+	/* A part of a block may bring back the rest of it as the disk has it. */
+	ck_assert_int_eq(mms_write(file, block, 100, 2 * sizeof(block), 0), 100);
+	ck_assert_int_eq(mms_sync(file, 0, 0, 0), -EIO);
+	for (uint64_t i = 2; i < 5; i++) {
+		ck_assert_int_eq(mms_sync_lost(file), -EIO);
+		ck_assert_int_eq(mms_write(file, block, sizeof(block), i * sizeof(block), 0),
+				 sizeof(block));
+	}
+	ck_assert_int_eq(mms_sync(file, 0, 0, 0), -EIO);
+	/* The last block is whole where the file ends. */
+	ck_assert_int_eq(mms_write(file, block, 100, 10 * sizeof(block), 0), 100);
+	T_ASSERT_OK(mms_sync(file, 0, 0, 0));
+
+	ck_assert_int_eq(mms_write(file, block, 100, 9 * sizeof(block), 0), 100);
+	t_fail(CALL_FDATASYNC, -EIO, 0, 1);
+	ck_assert_int_eq(mms_sync(file, 0, 0, 0), -EIO);
+	T_ASSERT_OK(mms_resize(file, 9 * sizeof(block)));
+	T_ASSERT_OK(mms_sync(file, 0, 0, 0));
+
+	/* Which blocks a change of size has touched is not known. */
+	T_ASSERT_OK(mms_resize(file, 20 * sizeof(block)));
+	t_fail(CALL_FDATASYNC, -EIO, 0, 1);
+	ck_assert_int_eq(mms_sync(file, 0, 0, 0), -EIO);
+	for (uint64_t i = 0; i < 20; i++)
+		ck_assert_int_eq(mms_write(file, block, sizeof(block), i * sizeof(block), 0),
+				 sizeof(block));
+	ck_assert_int_eq(mms_sync(file, 0, 0, 0), -EIO);
+	T_ASSERT_OK(mms_resize(file, 0));
+	T_ASSERT_OK(mms_sync(file, 0, 0, 0));
+	T_ASSERT_OK(mms_close(file));
+	ck_assert_uint_eq(t_stats(pool).memory_bytes, memory);
 	mms_pool_free(pool);
 }
 END_TEST
@@ -236,7 +297,9 @@ START_TEST(a_sync_waits_for_the_one_under_way)
 	ck_assert_int_eq(joined(one), -EIO);
 	ck_assert_int_eq(joined(two), -EIO);
 	ck_assert_uint_eq(slow_entered, 1);
-	/* The third has nothing to do with it. */
+	/* The third has its data from anew. */
+	slow_result = 0;
+	put_block(slow_file, 0);
 	T_ASSERT_OK(mms_sync(slow_file, 0, 0, 0));
 	mms_close(slow_file);
 	mms_pool_free(pool);
@@ -291,7 +354,8 @@ static void add_tests(TCase *t)
 {
 	tcase_add_test(t, only_what_is_dirty);
 	tcase_add_test(t, modes);
-	tcase_add_test(t, errors_come_once);
+	tcase_add_test(t, errors_stay);
+	tcase_add_test(t, lost_until_written_anew);
 	tcase_add_test(t, writes_during_a_sync_stay_dirty);
 	tcase_add_test(t, a_sync_waits_for_the_one_under_way);
 	tcase_add_test(t, group_commit);
