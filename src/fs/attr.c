@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "commit.h"
 #include "control.h"
 #include "creds.h"
 #include "durability.h"
@@ -138,13 +139,14 @@ static int set_size(struct inode *inode, off_t size)
 	/* Lowered before and raised after, lest it pass for a cut by others. */
 	if (size < atomic_load(&inode->size_seen))
 		atomic_store(&inode->size_seen, size);
-	if (h->region) {
+	commit_resize_begin(inode);
+	if (h->region)
 		rc = mms_resize(h->region->file, (uint64_t)size);
-		if (!rc && fs.options.sync == MMS_SYNC_LAZY)
-			rc = mms_flush(h->region->file);
-	} else {
+	else
 		rc = ftruncate(h->bare_fd, size) ? -errno : 0;
-	}
+	commit_resize_end(inode, (uint64_t)size, rc);
+	if (!rc && h->region && fs.options.sync == MMS_SYNC_LAZY)
+		rc = region_flush(h);
 	if (!rc)
 		inode_size_grew(inode, size);
 	region_close(h);
@@ -183,6 +185,10 @@ static int touch_ctime(int fd)
 	(FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID | FUSE_SET_ATTR_SIZE |         \
 	 FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_ATIME_NOW |                     \
 	 FUSE_SET_ATTR_MTIME_NOW)
+
+/* Those that the journal has records for; the kernel sends ctime along. */
+#define LOGGED_ATTRIBUTES                                                                          \
+	(FUSE_SET_ATTR_SIZE | FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_CTIME)
 
 static int set_attributes(fuse_req_t req, struct inode *inode, int fd, struct stat *attr, int to_set)
 {
@@ -243,6 +249,10 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
 	own_change_end(inode, fd, before);
 	inode_fd_put(inode);
 	capability_forget(inode);
+	if (to_set & ~LOGGED_ATTRIBUTES || !(to_set & SET_ANYTHING))
+		commit_by_sync(inode);
+	else if (to_set & FUSE_SET_ATTR_MTIME)
+		commit_wrote(inode, 0, 0);
 	if (!rc)
 		rc = names_changed(NULL, inode);
 	if (rc)
@@ -316,5 +326,8 @@ int kill_privileges(fuse_req_t req, struct inode *inode, int fd)
 	mode = st.st_mode & ~(mode_t)S_ISUID;
 	if ((mode & S_ISGID) && ((mode & S_IXGRP) || !creds_in_group(req, st.st_gid)))
 		mode &= ~(mode_t)S_ISGID;
-	return mode == st.st_mode ? 0 : set_mode(fd, mode & 07777);
+	if (mode == st.st_mode)
+		return 0;
+	commit_by_sync(inode);
+	return set_mode(fd, mode & 07777);
 }

@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "commit.h"
 #include "control.h"
 #include "inode.h"
 #include "kept.h"
@@ -96,7 +97,7 @@ void op_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_
 		stats_count(SYNC_DEFERRED);
 		reply_result(req, 0);
 	} else {
-		rc = (datasync ? fdatasync(d->fd) : fsync(d->fd)) ? -errno : 0;
+		rc = commit_fd(inode_of(ino), d->fd, datasync != 0);
 		stats_count(SYNC_REQUESTED);
 		stats_count(rc ? SYNC_FAILURES : SYNC_DIRECTORIES);
 		reply_result(req, rc);

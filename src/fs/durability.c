@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "commit.h"
+#include "journal.h"
 #include "leases.h"
 #include "log.h"
 #include "region.h"
@@ -39,7 +41,7 @@ static int fsync_inode(struct inode *inode)
 	/* A file that its owner cannot read is synced with its directory. */
 	if (fd < 0)
 		return fd == -EACCES || fd == -EPERM ? 0 : fd;
-	rc = fsync(fd) ? -errno : 0;
+	rc = commit_fd(inode, fd, false);
 	close(fd);
 	if (rc)
 		stats_count(SYNC_FAILURES);
@@ -170,8 +172,7 @@ static int open_by_node(int mount_fd, struct inode *inode, int flags)
 	return open_by_handle_at(mount_fd, &u.h, flags | O_CLOEXEC);
 }
 
-/* "a/b/c" of inode beneath the root, allocated; NULL: too long or unknown. */
-static char *path_of(struct inode *inode)
+char *path_beneath(struct inode *inode)
 {
 	char *path = malloc(PATH_MAX);
 	size_t at = PATH_MAX - 1;
@@ -200,13 +201,14 @@ static char *path_of(struct inode *inode)
 		inode = parent;
 	}
 	inode_put(inode);
-	memmove(path, path + at + 1, PATH_MAX - at - 1);
+	at += path[at] == '/';
+	memmove(path, path + at, PATH_MAX - at);
 	return path;
 }
 
 static int open_by_path(int mount_fd, struct inode *inode, int flags)
 {
-	char *path = path_of(inode);
+	char *path = path_beneath(inode);
 	struct stat st;
 	int fd;
 
@@ -320,12 +322,35 @@ void kernel_flush_use(int mount_fd)
 
 /* --------------------------------------------------------------- passes */
 
+/*
+ * A pass makes durable what is newer than the journal's records: those must be
+ * gone, or a replay would bring back what they have. Where the journal cannot
+ * be emptied, each file's are made void by itself.
+ */
+static _Atomic(uint64_t) pass_mark; /* 0: the journal was emptied */
+
+static void checkpoint_before_pass(void)
+{
+	uint64_t mark = commit_mark();
+
+	if (fs.journal)
+		atomic_store(&pass_mark, journal_checkpoint(fs.journal) ? mark : 0);
+}
+
+int durability_pass_synced(struct inode *inode)
+{
+	uint64_t mark = atomic_load(&pass_mark);
+
+	return mark ? commit_synced(inode, mark) : 0;
+}
+
 static void before_pass(void *arg)
 {
 	struct mms_stats s;
 
 	(void)arg;
 	kernel_flush();
+	checkpoint_before_pass();
 	mms_pool_stats(fs.pool, &s);
 	if (regions_take_full_sync() || s.dirty_files > MANY_FILES)
 		full_sync();
@@ -353,6 +378,9 @@ int sync_everything(bool kernel, uint64_t *ret_files)
 	one = sync_directories();
 	rc = rc ? rc : one;
 	one = mms_pool_sync(fs.pool, ret_files);
+	rc = rc ? rc : one;
+	/* Its records are older than what has just been made durable. */
+	one = fs.journal ? journal_checkpoint(fs.journal) : 0;
 	return rc ? rc : one;
 }
 

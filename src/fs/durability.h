@@ -22,6 +22,10 @@ void durability_stop(void);
  */
 int names_changed(struct inode *dir, struct inode *inode);
 
+/* "a/b/c" of inode beneath BACKING, allocated, "" for BACKING itself; NULL: too long
+ * or unknown. Of inodes that are found by handle no name is known. */
+char *path_beneath(struct inode *inode);
+
 /* Brings what programs wrote, and the kernel holds, to the daemon. Touches MNT. */
 void kernel_flush(void);
 
@@ -39,6 +43,9 @@ int open_on_mount(struct inode *inode, int flags);
 /* Everything durable: kernel_flush() if kernel, directories, files. Returns
  * the first error. Touches MNT if kernel. */
 int sync_everything(bool kernel, uint64_t *ret_files);
+
+/* A background sync has made the file durable: what its records in the journal need. */
+int durability_pass_synced(struct inode *inode);
 
 /* A descriptor of MNT's root kept for kernel_flush() when the name MNT will
  * not lead there any more; -1 ends that. */

@@ -8,10 +8,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "commit.h"
 #include "control.h"
 #include "creds.h"
 #include "durability.h"
 #include "fdcache.h"
+#include "naming.h"
 #include "region.h"
 #include "stats.h"
 
@@ -103,6 +105,8 @@ void op_create(fuse_req_t req, fuse_ino_t parent_ino, const char *name, mode_t m
 {
 	struct inode *parent = inode_of(parent_ino), *inode;
 	struct fuse_entry_param e;
+	struct journal_name what = {.op = JOURNAL_CREATE, .name = name};
+	struct naming naming;
 	struct identity created;
 	struct handle *h;
 	struct stat st;
@@ -114,16 +118,22 @@ void op_create(fuse_req_t req, fuse_ino_t parent_ino, const char *name, mode_t m
 		reply_result(req, rc);
 		return;
 	}
+	naming_begin(&naming, parent, NULL);
 	fd = create_file(req, parent, name, mode, fi->flags);
 	if (fd < 0) {
+		naming_end(&naming, &what, NULL, fd);
 		reply_result(req, fd);
 		return;
 	}
+	(void)naming_child(&naming, fd, "");
 	rc = identify(fd, "", &created, &st);
 	if (!rc && !S_ISREG(st.st_mode))
 		rc = -EEXIST;
 	if (!rc)
 		rc = inode_lookup(parent, name, &inode, &st);
+	if (!rc && identity_equal(&inode->id, &created))
+		commit_is_new(inode);
+	naming_end(&naming, &what, rc ? NULL : inode, 0);
 	if (rc) {
 		close(fd);
 		reply_result(req, rc);
@@ -164,11 +174,11 @@ static int flush_handle(struct handle *h)
 		rc = mms_touch(h->region->file);
 		inode_mtime_settle(inode, mms_fd(h->region->file));
 		if (fs.options.sync == MMS_SYNC_LAZY)
-			rc = mms_flush(h->region->file);
+			rc = region_flush(h);
 		if (atomic_load(&inode->wrote))
 			inode_restamp(inode, mms_fd(h->region->file));
 	} else if (h->bare_fd >= 0 && fs.options.sync == MMS_SYNC_LAZY) {
-		rc = fdatasync(h->bare_fd) ? -errno : 0;
+		rc = commit_handle(h, true);
 	}
 	error = region_error(h);
 	rc = rc ? rc : error;
@@ -202,10 +212,7 @@ static int sync_handle(struct handle *h, bool datasync)
 
 	if (h->region && h->writer)
 		inode_mtime_settle(h->inode, mms_fd(h->region->file));
-	if (h->region)
-		rc = mms_sync(h->region->file, 0, 0, MMS_SYNC_FORCE | (datasync ? 0 : MMS_SYNC_META));
-	else
-		rc = (datasync ? fdatasync(h->bare_fd) : fsync(h->bare_fd)) ? -errno : 0;
+	rc = commit_handle(h, datasync);
 	if (h->region && h->writer && atomic_load(&h->inode->wrote))
 		inode_restamp(h->inode, mms_fd(h->region->file));
 	error = region_error(h);

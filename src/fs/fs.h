@@ -55,6 +55,8 @@ struct fs {
 	struct mms_pool *pool;
 	struct mms_syncer *syncer; /* NULL unless the sync mode is periodic */
 	struct inode *root;
+	struct journal *journal;   /* NULL: none; see commit.h */
+	bool journal_names;        /* operations on names are records of it */
 
 	/* Set by the starter before anything reads them. */
 	_Atomic(uint64_t) mount_dev;    /* st_dev of MNT; 0: not known yet */

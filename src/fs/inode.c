@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "commit.h"
 #include "fdcache.h"
 #include "keys.h"
 #include "region.h"
@@ -121,6 +122,7 @@ static uint64_t bytes_of(const struct inode *inode)
 
 static void inode_discard(struct inode *inode)
 {
+	commit_detach(inode);
 	pthread_mutex_destroy(&inode->lock);
 	if (inode->key != inode->handle)
 		free(inode->key);
@@ -309,6 +311,10 @@ static struct inode *inode_new(const struct identity *id, const struct stat *st)
 	inode->kernel_mtime = st->st_mtim;
 	inode->size_seen = st->st_size;
 	inode->looked_ms = inode_now_ms();
+	if (commit_attach(inode)) {
+		inode_discard(inode);
+		return NULL;
+	}
 	return inode;
 }
 

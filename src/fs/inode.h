@@ -27,6 +27,7 @@
 #include "identity.h"
 
 struct region;
+struct commit;
 struct file_handle;
 
 /* What a regular file looked like when the kernel's cache was last known to
@@ -75,6 +76,8 @@ struct inode {
 	atomic_bool dir_dirty;     /* directory: on the list of dirs.h */
 	atomic_int watched;        /* enum watched (watch.h); changed under the marks lock */
 	atomic_bool heard;         /* not a directory: what others do to it makes events */
+	struct commit *commit;     /* constant: see commit.h; NULL: no journal for it */
+	atomic_int sync_error;     /* a sync of the file has failed for good; negative errno */
 	_Atomic(int64_t) size_seen; /* regular file: BACKING's size when it was last looked at, or
 				     * what the mount has made it since */
 };

@@ -9,6 +9,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "commit.h"
 #include "control.h"
 #include "region.h"
 #include "stats.h"
@@ -178,6 +179,16 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
 		read_copied(req, h, size, off);
 }
 
+/* n bytes were written: durable before the reply where sync or the mode asks. */
+static ssize_t owed(struct handle *h, ssize_t n, bool sync)
+{
+	int rc = 0;
+
+	if (sync || fs.options.sync == MMS_SYNC_IMMEDIATE)
+		rc = commit_handle(h, true);
+	return rc ? rc : n;
+}
+
 static ssize_t write_bare(struct handle *h, const char *buf, size_t size, off_t off, bool sync)
 {
 	ssize_t n = pwrite(h->bare_fd, buf, size, off);
@@ -186,9 +197,8 @@ static ssize_t write_bare(struct handle *h, const char *buf, size_t size, off_t 
 		return -errno;
 	stats_count(WRITE_BARE);
 	stats_add(WRITE_BARE_BYTES, (uint64_t)n);
-	if ((sync || fs.options.sync == MMS_SYNC_IMMEDIATE) && fdatasync(h->bare_fd))
-		return -errno;
-	return n;
+	commit_by_sync(h->inode); /* it may not be read for a record */
+	return owed(h, n, sync);
 }
 
 /*
@@ -229,10 +239,11 @@ static ssize_t write_cached(struct handle *h, const char *buf, size_t size, off_
 	int fd = mms_fd(h->region->file);
 	char saved[CAPABILITY_ROOM];
 	size_t saved_len = fi->writepage ? capability_save(inode, fd, saved, sizeof(saved)) : 0;
+	bool sync = write_is_sync(h, fi);
 	unsigned flags = 0;
 	ssize_t n;
 
-	if (write_is_sync(h, fi))
+	if (sync && !inode->commit)
 		flags |= MMS_WRITE_SYNC;
 	if (fs.writeback)
 		flags |= MMS_WRITE_NOTIME; /* the kernel sends the times by SETATTR */
@@ -244,7 +255,10 @@ static ssize_t write_cached(struct handle *h, const char *buf, size_t size, off_
 	if (fs.writeback)
 		atomic_store(&inode->mtime_moved, true);
 	capability_restore(fd, saved, saved_len);
-	return n;
+	if (n <= 0 || !inode->commit)
+		return n;
+	commit_wrote(inode, (uint64_t)off, (uint64_t)n);
+	return owed(h, n, sync);
 }
 
 /* Others append to the file beneath: its end is where it is now, not where the
@@ -268,9 +282,10 @@ static ssize_t write_appended(struct handle *h, const char *buf, size_t size, of
 	/* What came between is marked with it, and no harm done. */
 	if (off > st.st_size - n)
 		off = st.st_size - n;
+	commit_wrote(h->inode, (uint64_t)off, (uint64_t)(st.st_size - off));
 	rc = range_changed(h, off, st.st_size - off);
 	if (!rc && sync)
-		rc = mms_sync(h->region->file, 0, 0, MMS_SYNC_FORCE);
+		rc = commit_handle(h, true);
 	if (!rc && st.st_size != off + n) {
 		/* What the kernel has cached at off stands elsewhere. */
 		pthread_mutex_lock(&h->inode->lock);

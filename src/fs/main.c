@@ -21,6 +21,7 @@
 #include "kept.h"
 #include "log.h"
 #include "mount.h"
+#include "recovery.h"
 #include "region.h"
 #include "session.h"
 #include "state.h"
@@ -114,6 +115,8 @@ static int set_up(char *msg, size_t size)
 	control_init();
 	rc = state_check(msg, size);
 	if (!rc)
+		rc = recovery_start(msg, size);
+	if (!rc)
 		rc = mount_attach(msg, size);
 	if (rc)
 		return rc;
@@ -128,14 +131,18 @@ static int set_up(char *msg, size_t size)
 	return rc;
 }
 
-static void tear_down(void)
+/* What emptying the journal came to. */
+static int tear_down(void)
 {
+	int rc = 0;
+
 	if (fs.session) {
 		mount_end();
 	}
 	if (fs.root) {
 		kept_drop_all();
 		regions_release();
+		rc = recovery_end();
 		inode_table_release();
 	}
 	watch_release();
@@ -145,6 +152,7 @@ static void tear_down(void)
 	free(fs.backing);
 	free(fs.mountpoint);
 	options_release(&fs.options);
+	return rc;
 }
 
 /* The mount answers: let the parent go, and the terminal. */
@@ -171,7 +179,7 @@ static void ready(void *arg)
 static int serve(int ready_fd)
 {
 	char msg[1024];
-	int rc;
+	int rc, one;
 
 	session_prepare();
 	rc = set_up(msg, sizeof(msg));
@@ -179,7 +187,8 @@ static int serve(int ready_fd)
 		say(msg);
 	else
 		rc = session_run(ready, &ready_fd);
-	tear_down();
+	one = tear_down();
+	rc = rc ? rc : one;
 	return rc ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 

@@ -12,10 +12,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "commit.h"
 #include "control.h"
 #include "creds.h"
 #include "durability.h"
 #include "lifetime.h"
+#include "naming.h"
 #include "region.h"
 #include "stats.h"
 
@@ -60,13 +62,17 @@ static void reply_entry(fuse_req_t req, const struct inode *dir, struct inode *i
 		inode_forget(inode, 1); /* the kernel never learned of it */
 }
 
-/* The reply to a call that made parent's entry name. */
-static void reply_made(fuse_req_t req, struct inode *parent, const char *name)
+/* The reply to a call that made parent's entry name, whose naming ends with it. */
+static void reply_made(fuse_req_t req, struct inode *parent, const char *name,
+		       struct naming *naming, struct journal_name *what)
 {
 	struct inode *inode;
 	struct stat st;
 	int rc = inode_lookup(parent, name, &inode, &st);
 
+	if (!rc && what->op != JOURNAL_LINK && identity_equal(&inode->id, &naming->id))
+		commit_is_new(inode);
+	naming_end(naming, what, rc ? NULL : inode, 0);
 	if (rc) {
 		reply_result(req, rc);
 		return;
@@ -188,6 +194,8 @@ static int make_at(int dirfd, const char *name, const struct making *m)
 static void make(fuse_req_t req, fuse_ino_t parent_ino, const char *name, const struct making *m)
 {
 	struct inode *parent = inode_of(parent_ino);
+	struct journal_name what = {.name = name, .target = m->target};
+	struct naming naming;
 	struct creds creds;
 	int rc = name_check(parent, name), dirfd;
 
@@ -196,16 +204,22 @@ static void make(fuse_req_t req, fuse_ino_t parent_ino, const char *name, const 
 		reply_result(req, dirfd);
 		return;
 	}
+	what.op = m->target ? JOURNAL_SYMLINK : S_ISDIR(m->mode) ? JOURNAL_MKDIR : JOURNAL_MKNOD;
+	naming_begin(&naming, parent, NULL);
 	rc = creds_begin(&creds, req, groups_matter(parent, m->mode));
 	if (!rc) {
 		rc = make_at(dirfd, name, m);
 		creds_end(&creds);
 	}
+	if (!rc)
+		(void)naming_child(&naming, dirfd, name);
 	inode_fd_put(parent);
-	if (rc)
+	if (rc) {
+		naming_end(&naming, &what, NULL, rc);
 		reply_result(req, rc);
-	else
-		reply_made(req, parent, name);
+	} else {
+		reply_made(req, parent, name, &naming, &what);
+	}
 }
 
 void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
@@ -235,6 +249,8 @@ void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const cha
 void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent_ino, const char *name)
 {
 	struct inode *inode = inode_of(ino), *parent = inode_of(parent_ino);
+	struct journal_name what = {.op = JOURNAL_LINK, .name = name};
+	struct naming naming = {0};
 	char path[PROC_PATH_SIZE];
 	int rc, fd, dirfd;
 
@@ -253,16 +269,21 @@ void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent_ino, const char *
 	} else {
 		enum stamp_state before = own_change_begin(inode, fd);
 
+		naming_begin(&naming, parent, NULL);
 		/* The magic link leads to the inode itself, be it a symlink. */
 		rc = linkat(AT_FDCWD, proc_path(path, fd), dirfd, name, AT_SYMLINK_FOLLOW) ? -errno : 0;
+		if (!rc)
+			(void)naming_child(&naming, dirfd, name);
 		own_change_end(inode, fd, before);
+		if (rc)
+			naming_end(&naming, &what, NULL, rc);
 		inode_fd_put(parent);
 	}
 	inode_fd_put(inode);
 	if (rc)
 		reply_result(req, rc);
 	else
-		reply_made(req, parent, name);
+		reply_made(req, parent, name, &naming, &what);
 }
 
 /* An inode that somebody still uses must stay reachable without this name.
@@ -294,7 +315,9 @@ static void name_gone(struct inode *inode, bool removed)
 static void remove_name(fuse_req_t req, fuse_ino_t parent_ino, const char *name, int flags)
 {
 	struct inode *parent = inode_of(parent_ino), *inode = NULL;
+	struct journal_name what = {.op = flags ? JOURNAL_RMDIR : JOURNAL_UNLINK, .name = name};
 	int rc = name_check(parent, name), dirfd;
+	struct naming naming;
 
 	if (!rc)
 		rc = keep_reachable(parent, name, &inode);
@@ -304,7 +327,10 @@ static void remove_name(fuse_req_t req, fuse_ino_t parent_ino, const char *name,
 		reply_result(req, dirfd);
 		return;
 	}
+	naming_begin(&naming, parent, NULL);
+	(void)naming_child(&naming, dirfd, name);
 	rc = unlinkat(dirfd, name, flags) ? -errno : 0;
+	naming_end(&naming, &what, inode, rc);
 	inode_fd_put(parent);
 	name_gone(inode, !rc);
 	if (!rc)
@@ -390,7 +416,10 @@ static void renamed_end(struct renamed *r)
 static int rename_names(fuse_req_t req, struct inode *from, const char *name, struct inode *to,
 			const char *newname, unsigned flags)
 {
+	struct journal_name what = {
+		.op = JOURNAL_RENAME, .name = name, .new_name = newname, .flags = flags};
 	struct renamed moved;
+	struct naming naming;
 	int olddir, newdir, rc;
 
 	olddir = inode_fd_get(from);
@@ -402,6 +431,10 @@ static int rename_names(fuse_req_t req, struct inode *from, const char *name, st
 		return newdir;
 	}
 	renamed_begin(&moved, from, name);
+	if (moved.inode)
+		commit_before_replace(moved.inode);
+	naming_begin(&naming, from, to);
+	(void)naming_child(&naming, olddir, name);
 	names_lock_exclusive();
 	rc = rename_as(req, olddir, name, newdir, newname, flags);
 	if (!rc) {
@@ -410,6 +443,7 @@ static int rename_names(fuse_req_t req, struct inode *from, const char *name, st
 			note_moved(from, name);
 	}
 	names_unlock();
+	naming_end(&naming, &what, moved.inode, rc);
 	renamed_end(&moved);
 	inode_fd_put(to);
 	inode_fd_put(from);

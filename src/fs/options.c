@@ -70,6 +70,7 @@ enum kind {
 	KIND_COUNT,   /* a whole number from 1, into a uint64_t */
 	KIND_SECONDS, /* a decimal from min_seconds, into a double */
 	KIND_FLAG,    /* no value, sets a bool */
+	KIND_JOURNAL, /* a directory, or no value */
 	KIND_WINDOW,
 	KIND_THREADS,
 	KIND_PASS,    /* for the mount itself: no value */
@@ -92,6 +93,9 @@ static const struct option_spec specs[] = {
 	{"sync", KIND_WORD, AT(sync), sync_words, 0, "immediate, periodic, lazy or never"},
 	{"sync_interval", KIND_SECONDS, AT(sync_interval), NULL, 0.01, "seconds, 0.01 and more"},
 	{"fsync", KIND_FLAGWORD, AT(fsync_defer), fsync_words, 0, "honor or defer"},
+	{"journal", KIND_JOURNAL, 0, NULL, 0, "a directory, or no value for BACKING/.mmapfs/journal"},
+	{"journal_size", KIND_SIZE, AT(journal_size), NULL, 0, "a size from 1M to 16G"},
+	{"journal_max_record", KIND_SIZE, AT(journal_max_record), NULL, 0, "a size from 4K to 4M"},
 	{"cache", KIND_WORD, AT(cache), cache_words, 0, "back, through, shared or none"},
 	{"io", KIND_WORD, AT(io), io_words, 0, "auto, mmap or pread"},
 	{"write", KIND_WORD, AT(put), put_words, 0, "auto, mmap or pwrite"},
@@ -210,7 +214,7 @@ static const char *nearest(const char *name)
 
 static bool takes_value(const struct option_spec *s)
 {
-	return s->kind != KIND_FLAG && s->kind != KIND_PASS && s->kind != KIND_IGNORE;
+	return s->kind != KIND_FLAG && s->kind != KIND_JOURNAL && s->kind != KIND_PASS && s->kind != KIND_IGNORE;
 }
 
 static int parse_size(const char *text, uint64_t *ret)
@@ -331,11 +335,56 @@ static int store_value(struct options *o, const struct option_spec *s, const cha
 			*(unsigned *)field = (unsigned)n;
 		return rc;
 	case KIND_FLAG:
+	case KIND_JOURNAL:
 	case KIND_PASS:
 	case KIND_PASS_VALUE:
 	case KIND_IGNORE:
 		break;
 	}
+	return 0;
+}
+
+static int apply_journal(struct parser *p, const char *value)
+{
+	if (value && !*value)
+		return refuse(p, "option 'journal=' names no directory; give one, or 'journal' "
+				 "alone for BACKING/.mmapfs/journal");
+	p->o->journal = true;
+	free(p->o->journal_path);
+	p->o->journal_path = value ? strdup(value) : NULL;
+	return value && !p->o->journal_path ? refuse(p, "out of memory") : 0;
+}
+
+static int in_range(struct parser *p, const char *name, uint64_t value, uint64_t least,
+		    uint64_t most, const char *takes)
+{
+	if (value >= least && value <= most)
+		return 0;
+	return refuse(p, "option '%s' does not take %llu bytes; it takes %s", name,
+		      (unsigned long long)value, takes);
+}
+
+static int check_journal(struct parser *p)
+{
+	struct options *o = p->o;
+	int rc = in_range(p, "journal_size", o->journal_size, 1u << 20, 16ull << 30,
+			  "a size from 1M to 16G");
+
+	if (!rc)
+		rc = in_range(p, "journal_max_record", o->journal_max_record, 4096, 4u << 20,
+			      "a size from 4K to 4M");
+	if (rc)
+		return rc;
+	if (o->journal_max_record > o->journal_size / 8)
+		return refuse(p, "journal_max_record=%lluK is more than an eighth of journal_size=%lluK; "
+				 "lower it, or raise journal_size",
+			      (unsigned long long)(o->journal_max_record >> 10),
+			      (unsigned long long)(o->journal_size >> 10));
+	if (o->journal && o->read_only)
+		return refuse(p, "journal and ro exclude each other: there is nothing to write");
+	if (o->journal && o->fsync_defer)
+		return refuse(p, "journal and fsync=defer exclude each other: the journal makes fsync "
+				 "durable, and fsync=defer says that it need not be");
 	return 0;
 }
 
@@ -345,6 +394,8 @@ static int apply(struct parser *p, const struct option_spec *s, const char *item
 
 	if (s->kind == KIND_IGNORE)
 		return strcmp(s->name, "rw") ? 0 : (o->read_only = false, 0);
+	if (s->kind == KIND_JOURNAL)
+		return apply_journal(p, value);
 	if (takes_value(s) && !value)
 		return refuse(p, "option '%s' needs a value: it takes %s", s->name, s->takes);
 	if (!takes_value(s) && value)
@@ -432,6 +483,8 @@ static void set_defaults(struct options *o)
 	memset(o, 0, sizeof(*o));
 	o->sync = MMS_SYNC_PERIODIC;
 	o->sync_interval = 5;
+	o->journal_size = 64u << 20;
+	o->journal_max_record = 128u << 10;
 	o->readahead = 1 << 20;
 	o->threads = 10;
 	o->attr_timeout = o->entry_timeout = o->negative_timeout = -1;
@@ -449,6 +502,8 @@ static int check_together(struct parser *p)
 		return refuse(p, "sync=immediate and cache=back exclude each other: the kernel's "
 				 "write-back cache would answer write(2) before anything is durable; "
 				 "use cache=through, shared or none");
+	if (check_journal(p))
+		return -EINVAL;
 	if (o->allow_other && o->allow_root)
 		return refuse(p, "allow_other and allow_root exclude each other; use one of them");
 	if (o->map_limit) {
@@ -569,6 +624,8 @@ void options_release(struct options *o)
 {
 	free(o->fuse_options);
 	o->fuse_options = NULL;
+	free(o->journal_path);
+	o->journal_path = NULL;
 }
 
 const char *options_help(void)
@@ -588,6 +645,10 @@ const char *options_help(void)
 	       "  sync_interval=S    seconds between the flushes of sync=periodic (5)\n"
 	       "  fsync=WORD         honor (default) or defer: fsync returns at once, and\n"
 	       "                     what it promised is kept by sync= alone\n"
+	       "  journal[=DIR]      small syncs go to a journal, in BACKING/.mmapfs or DIR: they\n"
+	       "                     survive a power failure, and cost less\n"
+	       "  journal_size=SIZE  of it (64M)\n"
+	       "  journal_max_record=SIZE   what is more than that at once is synced instead (128K)\n"
 	       "caching\n"
 	       "  cache=WORD         back (default), through (default if sync=immediate),\n"
 	       "                     shared (others change BACKING too) or none\n"

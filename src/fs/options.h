@@ -28,6 +28,10 @@ struct options {
 	enum mms_sync_mode sync;
 	double sync_interval;    /* seconds */
 	bool fsync_defer;
+	bool journal;
+	char *journal_path;      /* absolute or relative, owned; NULL: in BACKING/.mmapfs */
+	uint64_t journal_size;   /* bytes */
+	uint64_t journal_max_record; /* bytes */
 	enum cache_mode cache;   /* never CACHE_DEFAULT after options_parse() */
 	enum mms_io io;
 	enum mms_put put;

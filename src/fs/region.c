@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "commit.h"
+#include "durability.h"
 #include "log.h"
 #include "stats.h"
 
@@ -81,6 +83,9 @@ static void destroy(struct region *r)
 	/* Only for the moment that a worker needs to return from its reply. */
 	while (atomic_load(&r->users))
 		sched_yield();
+	rc = mms_sync_lost(r->file);
+	if (rc)
+		atomic_store(&inode->sync_error, rc);
 	rc = mms_close(r->file);
 	if (rc)
 		log_error("closing inode %llu of BACKING: %s", (unsigned long long)inode->id.ino,
@@ -109,6 +114,8 @@ static void synced(struct mms_file *file, void *cookie, int result)
 	struct inode *inode = r->inode;
 	bool last;
 
+	if (!result)
+		result = durability_pass_synced(inode);
 	if (result)
 		log_sync_error(inode, result);
 	pthread_mutex_lock(&inode->lock);
@@ -125,6 +132,12 @@ static void synced(struct mms_file *file, void *cookie, int result)
 		destroy(r);
 }
 
+/* What a write or a close owes is done by commit.c, not by the store. */
+static enum mms_sync_mode journalled_sync(void)
+{
+	return fs.options.sync == MMS_SYNC_PERIODIC ? MMS_SYNC_PERIODIC : MMS_SYNC_NEVER;
+}
+
 static int adopt(struct inode *inode, int fd, bool writable, struct region **ret)
 {
 	const struct mms_file_options options = {
@@ -133,7 +146,7 @@ static int adopt(struct inode *inode, int fd, bool writable, struct region **ret
 		.put = fs.options.put,
 		.advice = fs.options.advice,
 		.preload = fs.options.preload,
-		.sync = fs.options.sync,
+		.sync = inode->commit ? journalled_sync() : fs.options.sync,
 		.want = fs.options.lock ? MMS_WANT_LOCKED : 0,
 		.synced = synced,
 	};
@@ -338,11 +351,21 @@ int region_open(struct inode *inode, int flags, int fd, struct handle **ret_hand
 	return 0;
 }
 
+int region_flush(struct handle *h)
+{
+	bool due = fs.options.sync == MMS_SYNC_IMMEDIATE || fs.options.sync == MMS_SYNC_LAZY;
+
+	if (!h->inode->commit)
+		return mms_flush(h->region->file);
+	return due && mms_is_dirty(h->region->file) ? commit_handle(h, true) :
+						      mms_touch(h->region->file);
+}
+
 /* What a store through a mapping left behind after the last close(2) asked:
  * lazy and immediate promise it all the same, as soon as it is known. */
 static void flush_last(struct handle *h)
 {
-	int rc = mms_flush(h->region->file);
+	int rc = region_flush(h);
 
 	if (!rc)
 		return;

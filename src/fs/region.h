@@ -76,6 +76,9 @@ static inline void region_unuse(struct region *r)
 /* A background error that this handle has not reported yet: negative errno, or 0. */
 int region_error(struct handle *handle);
 
+/* What close(2) owes under the sync mode for what the region has written. */
+int region_flush(struct handle *h);
+
 /* A descriptor to act on the file with: borrowed from the handle. */
 int handle_fd(const struct handle *handle);
 

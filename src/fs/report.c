@@ -11,6 +11,8 @@
 #include "confine.h"
 #include "inode.h"
 #include "lifetime.h"
+#include "journal.h"
+#include "recovery.h"
 #include "region.h"
 #include "stats.h"
 #include "watch.h"
@@ -53,19 +55,22 @@ struct number {
 	uint64_t value;
 };
 
-#define NUMBERS_MAX 64
+#define NUMBERS_MAX 80
 
 /* The numbers that both texts show, in their order. */
 static size_t collect(struct number *out)
 {
 	struct mms_stats s;
 	struct inode_stats i;
+	struct journal_stats j = {0};
 	struct watch_stats w;
 	size_t n = 0;
 
 	mms_pool_stats(fs.pool, &s);
 	inode_stats(&i);
 	watch_stats(&w);
+	if (fs.journal)
+		journal_stats(fs.journal, &j);
 #define PUT(key, v) out[n++] = (struct number){key, v}
 	PUT("uptime_ms", uptime_ms());
 	PUT("requests", requests());
@@ -102,6 +107,17 @@ static size_t collect(struct number *out)
 	PUT("sync.full", stats_get(SYNC_FULL));
 	PUT("sync.dirty_files", s.dirty_files);
 	PUT("sync.dirty_bytes", s.dirty_bytes);
+	PUT("journal.syncs", stats_get(JOURNAL_COMMITTED));
+	PUT("journal.bypassed", stats_get(JOURNAL_BYPASSED));
+	PUT("journal.data_records", stats_get(JOURNAL_DATA));
+	PUT("journal.data_bytes", stats_get(JOURNAL_DATA_BYTES));
+	PUT("journal.name_records", stats_get(JOURNAL_NAMES));
+	PUT("journal.flushes", j.flushes);
+	PUT("journal.checkpoints", j.checkpoints);
+	PUT("journal.waits", j.waits_full);
+	PUT("journal.live_records", j.live_records);
+	PUT("journal.live_bytes", j.live_bytes);
+	PUT("journal.size_bytes", j.size_bytes);
 	PUT("cache.dropped", stats_get(CACHE_DROPPED));
 	PUT("watch.own_events", stats_get(WATCH_OWN));
 	PUT("watch.foreign_events", stats_get(WATCH_FOREIGN));
@@ -231,6 +247,7 @@ static void put_engine(FILE *f)
 	json_pair(f, "durable", durable, ",");
 	json_pair(f, "fsync", o->fsync_defer ? "DEFERRED: returns at once, durable only as sync= promises" :
 		  "durable when it returns", ",");
+	json_pair(f, "journal", recovery_word(), ",");
 	json_pair(f, "write_back_cache", fs.writeback ? "on" : "off", ",");
 	json_pair(f, "set_id_bits", wire_daemon_kills() ? "cleared by the daemon" : "cleared by the kernel", ",");
 	json_pair(f, "watch", watch_word(), ",");

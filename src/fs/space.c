@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "commit.h"
 #include "creds.h"
 #include "durability.h"
 #include "region.h"
@@ -22,12 +23,11 @@ int range_changed(struct handle *h, off_t off, off_t len)
 	if (!fstat(handle_fd(h), &st))
 		inode_size_grew(inode, st.st_size);
 	capability_forget(inode);
-	if (!h->region)
-		return fs.options.sync == MMS_SYNC_IMMEDIATE && fsync(h->bare_fd) ? -errno : 0;
-	mms_mark_dirty(h->region->file, (uint64_t)off, (uint64_t)len);
-	mms_mark_unallocated(h->region->file, (uint64_t)off, (uint64_t)len);
-	return fs.options.sync == MMS_SYNC_IMMEDIATE ?
-		       mms_sync(h->region->file, 0, 0, MMS_SYNC_FORCE | MMS_SYNC_META) : 0;
+	if (h->region) {
+		mms_mark_dirty(h->region->file, (uint64_t)off, (uint64_t)len);
+		mms_mark_unallocated(h->region->file, (uint64_t)off, (uint64_t)len);
+	}
+	return fs.options.sync == MMS_SYNC_IMMEDIATE ? commit_handle(h, false) : 0;
 }
 
 void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length,
@@ -46,6 +46,10 @@ void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t 
 	rc = creds_clears_setid(req) ? kill_privileges(req, inode, handle_fd(h)) : 0;
 	if (!rc)
 		rc = fallocate(handle_fd(h), mode, offset, length) ? -errno : 0;
+	commit_by_sync(inode); /* space and holes have no record */
+	/* Space alone is no data: what a failed sync has lost stays lost. */
+	if (!rc && !(mode & ~FALLOC_FL_KEEP_SIZE))
+		length = 1;
 	if (!rc)
 		rc = range_changed(h, shifts ? 0 : offset, shifts ? INT64_MAX : length);
 	reply_result(req, rc);
@@ -151,6 +155,7 @@ void op_copy_file_range(fuse_req_t req, fuse_ino_t ino_in, off_t off_in, struct 
 		reply_result(req, -errno);
 		return;
 	}
+	commit_wrote(inode_of(ino_out), (uint64_t)(off_out - n), (uint64_t)n);
 	rc = n ? range_changed(out, off_out - n, n) : 0;
 	if (rc)
 		reply_result(req, rc);

@@ -31,6 +31,11 @@ enum counter {
 	WATCH_INODES,
 	WATCH_RESYNCS,
 	WATCH_OVERFLOWS,
+	JOURNAL_DATA,           /* records of files' data */
+	JOURNAL_DATA_BYTES,
+	JOURNAL_NAMES,
+	JOURNAL_COMMITTED,      /* syncs that the journal answered */
+	JOURNAL_BYPASSED,       /* and those that were real */
 	CACHE_DROPPED,          /* opens that found the file changed beneath the mount */
 	COUNTER_COUNT
 };

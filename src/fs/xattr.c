@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
+#include "commit.h"
 #include "durability.h"
 #include "inode.h"
 #include "stats.h"
@@ -46,8 +47,13 @@ static void note_absent(struct inode *inode)
 
 void capability_clear(struct inode *inode, int fd)
 {
-	if (!known_absent(inode) && (fremovexattr(fd, CAPABILITY) == 0 || errno == ENODATA))
-		note_absent(inode);
+	if (known_absent(inode))
+		return;
+	if (fremovexattr(fd, CAPABILITY) == 0)
+		commit_by_sync(inode);
+	else if (errno != ENODATA)
+		return;
+	note_absent(inode);
 }
 
 size_t capability_save(struct inode *inode, int fd, char *buf, size_t room)
@@ -125,6 +131,7 @@ static void change(fuse_req_t req, fuse_ino_t ino, const char *name, const char 
 			rc = removexattr(t.path, name) ? -errno : 0;
 		own_change_end(t.inode, t.fd, before);
 		capability_forget(t.inode);
+		commit_by_sync(t.inode);
 		target_put(&t);
 	}
 	reply_result(req, rc ? rc : names_changed(NULL, t.inode));

@@ -98,12 +98,15 @@ rows()
 }
 
 # Every row of mmapfs with a journal as well, where the daemon has one; of their recoveries every
-# fourth is cut.
+# fourth is cut. But for fsync=defer, which it excludes, and btrfs: bare btrfs (Linux 6.18) brings
+# back names that were removed durably when a syncfs, as a checkpoint makes it, runs beside the
+# fsync of their directory. That was seen in native-btrfs with "sync -f" in a loop beside it.
 all_rows()
 {
 	rows | sed 's/^/- /'
 	has_journal || return
-	rows | awk '$3 !~ /^native/ { print "journal,journal_size=8M", "journal-" $0 }'
+	rows | awk '$2 != "btrfs" && $3 !~ /^native|defer/ {
+		print "journal,journal_size=8M", "journal-" $0 }'
 }
 
 chosen_rows()

@@ -4,10 +4,6 @@
 . "$(dirname "$0")/lib.sh"
 [ -z "$MMAPFS_NATIVE" ] || skip "the bare file system forgets what it could not write"
 LEN=65536
-# What could not be written is forgotten by the kernel, and a later fsync of the file succeeds; the
-# daemon passes that on so far. 'must' makes it an error, as it is to be once the daemon knows.
-: "${CRASH_LATER:=known}"
-
 disk() { echo "$*" > "$DISK/control"; }
 
 begin() # OPTIONS
@@ -69,10 +65,8 @@ honest() # WHAT COMMAND...
 		pass "$MODE: $what says $ANSWER"
 	elif on_disk 2; then
 		pass "$MODE: $what succeeds, and the data are on the disk"
-	elif [ "$CRASH_LATER" = must ]; then
-		bad "$MODE: $what succeeds, and the data are not on the disk"
 	else
-		say "KNOWN   $MODE: $what succeeds, and the data are not on the disk"
+		bad "$MODE: $what succeeds, and the data are not on the disk"
 	fi
 }
 
