@@ -44,6 +44,7 @@ struct fs {
 	char *mountpoint;          /* absolute */
 	int root_fd;               /* BACKING, opened O_RDONLY | O_DIRECTORY */
 	dev_t root_dev;
+	bool state_dir;            /* BACKING has a directory RESERVED_NAME */
 	bool privileged;           /* root with its capabilities: acts as the caller */
 	bool handles;              /* inodes are found by file handle */
 	bool writeback;            /* the kernel granted the write-back cache */

@@ -86,7 +86,8 @@ static int open_state(char *msg, size_t size)
 	}
 	state_fd = openat(fs.root_fd, RESERVED_NAME,
 			  O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (state_fd >= 0 || errno == ENOENT)
+	fs.state_dir = state_fd >= 0;
+	if (fs.state_dir || errno == ENOENT)
 		return 0;
 	rc = -errno;
 	snprintf(msg, size, "%s/%s: %s", fs.backing, RESERVED_NAME, strerror(-rc));

@@ -126,6 +126,7 @@ try_clean_and_killed()
 	mount_it journal || return
 	append "$MNT/a" one
 	append "$MNT/a" two
+	equal "the journal's directory is no link" "$(stat -c %h "$MNT")" 2
 	check "records are live" stat_at_least journal.live_records 1
 	refute "a second daemon" timeout 20 "$MMAPFS" "$BACKING" "$WORK/aside" 2> "$WORK/err"
 	check "        $(cat "$WORK/err")" grep -q 'in use by a mmapfs with a journal' "$WORK/err"
