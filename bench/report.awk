@@ -4,10 +4,8 @@
 #   plan     system NAME OPTIONS | row NAME UNIT BETTER DESCRIPTION | bar ROW REFERENCE LIMIT
 #   figures  ROW SYSTEM REPETITION VALUE
 #   served   ROW timed|all NAME COUNT
-# Text goes to stdout and CSV to the file in the variable 'csv', unless it is empty. Ratios are
-# paired: the median of the ratios of each repetition, not the ratio of medians.
-
-BEGIN { FS = "\t" }
+# Text goes to stdout and CSV to the file in the variable 'csv', unless it is empty. With
+# summary.awk before it.
 
 FILENAME ~ /plan$/ && $1 == "system" { system_name[++systems] = $2; options[$2] = $3 }
 FILENAME ~ /plan$/ && $1 == "row" {
@@ -16,12 +14,6 @@ FILENAME ~ /plan$/ && $1 == "row" {
 FILENAME ~ /plan$/ && $1 == "bar" {
 	bars++; bar_row[bars] = $2; bar_reference[bars] = $3; bar_limit[bars] = $4
 }
-FILENAME ~ /figures$/ {
-	value[$1, $2, $3] = $4
-	measured[$1] = 1
-	if ($3 > repetitions)
-		repetitions = $3
-}
 FILENAME ~ /served$/ { served[$1, $2, $3] += $4; told[$1] = 1 }
 
 END {
@@ -29,51 +21,6 @@ END {
 		if (row_name[r] in measured)
 			report_row(row_name[r])
 	report_bars()
-}
-
-# Sets median, least, most and count for sorted[1..n], sorting it.
-function summarize(n,   i, j, x) {
-	for (i = 2; i <= n; i++) {
-		x = sorted[i]
-		for (j = i - 1; j >= 1 && sorted[j] > x; j--)
-			sorted[j + 1] = sorted[j]
-		sorted[j + 1] = x
-	}
-	count = n
-	least = sorted[1]
-	most = sorted[n]
-	median = n % 2 ? sorted[(n + 1) / 2] : (sorted[n / 2] + sorted[n / 2 + 1]) / 2
-}
-
-# Of one system's repetitions of a row. Returns false if there are none.
-function summarize_figures(row, who,   n, i) {
-	for (i = 1; i <= repetitions; i++)
-		if ((row, who, i) in value)
-			sorted[++n] = value[row, who, i] + 0
-	if (n)
-		summarize(n)
-	return n > 0
-}
-
-# Of the ratio of two systems, repetition by repetition.
-function summarize_ratio(row, who, reference,   n, i) {
-	for (i = 1; i <= repetitions; i++)
-		if ((row, who, i) in value && (row, reference, i) in value)
-			if (value[row, reference, i] > 0)
-				sorted[++n] = value[row, who, i] / value[row, reference, i]
-	if (n)
-		summarize(n)
-	return n > 0
-}
-
-function ratio_text(row, who, reference) {
-	if (!summarize_ratio(row, who, reference))
-		return "-"
-	return sprintf("%.2f", median)
-}
-
-function number_text(x) {
-	return sprintf(x < 100 ? "%.1f" : "%.0f", x)
 }
 
 function report_row(row,   s, name) {

@@ -2,24 +2,35 @@
 # SPDX-License-Identifier: MIT
 #
 # The file systems that bench/run compares: which there are, and how each is mounted and unmounted.
-# Sourced by bench/run, which sets $work, $backing, $mmapfs, $mmapfs_options and $examples.
+# Sourced by bench/run, which sets $work, $backing, $mmapfs, $mmapfs_options and $examples, and by
+# bench/sync, which has other systems.
 
-: "${work:?}" "${mmapfs_options=}" "${examples:?}" "${backing=}"
+: "${work:?}" "${mmapfs_options=}" "${examples=}" "${backing=}"
 
 systems=()            # those that take part, native first and mmapfs last
-notes=()              # why others do not
 versions=()           # of all, for the table
 declare -A options    # what each is mounted with, for the table
 declare -A daemon_pid # of those that are mounted now
+declare -A answered    # of those: it is mounted and has answered
+declare -A own_backing # of those that have one
+
+# Beneath all systems there is one directory; bench/sync gives each its own.
+backing_of() { # SYSTEM
+	echo "${own_backing[$1]-$backing}"
+}
+
+is_bare() { # SYSTEM
+	[ "$1" = native ] || [ "$1" = eatmydata ]
+}
 
 mnt_of() { # SYSTEM
-	if [ "$1" = native ]; then echo "$backing"; else echo "$work/mnt.$1"; fi
+	if is_bare "$1"; then backing_of "$1"; else echo "$work/mnt.$1"; fi
 }
 
 add_system() { # SYSTEM OPTIONS
 	systems+=("$1")
 	options[$1]=$2
-	[ "$1" = native ] || mkdir "$work/mnt.$1"
+	is_bare "$1" || mkdir "$work/mnt.$1"
 }
 
 # passthrough_ll comes with libfuse as a source file. Prints why it cannot be built.
@@ -44,7 +55,7 @@ build_passthrough_ll() {
 find_systems() {
 	local why
 	add_system native none
-	versions+=("$("$mmapfs" -V 2>&1 | tr '\n' ';' | sed 's/;$//; s/;/, /g')")
+	versions+=("$(mmapfs_version)")
 	if why=$(build_passthrough_ll); then
 		add_system passthrough_ll "source=BACKING"
 		add_system passthrough_ll-best "source=BACKING,writeback,cache=always"
@@ -78,15 +89,15 @@ daemon_command() { # SYSTEM, sets $command
 		command=("$work/passthrough_ll" -f -o "${options[$1]/BACKING/$backing}" "$mnt") ;;
 	bindfs)
 		command=(bindfs -f ${options[bindfs]:+"${options[bindfs]}"} "$backing" "$mnt") ;;
-	mmapfs)
-		command=("$mmapfs" -f ${mmapfs_options:+-o "$mmapfs_options"} "$backing" "$mnt") ;;
+	mmapfs*)
+		command=("$mmapfs" -f ${options[$1]:+-o "${options[$1]}"} "$(backing_of "$1")" "$mnt") ;;
 	esac
 }
 
 # Mounts in the foreground of the daemon, so that its process id is known. Returns when it answers.
 start_system() { # SYSTEM
 	local mnt command n=0
-	[ "$1" != native ] || return 0
+	! is_bare "$1" || return 0
 	[ -z "${daemon_pid[$1]-}" ] || return 0
 	mnt=$(mnt_of "$1")
 	daemon_command "$1"
@@ -111,6 +122,7 @@ start_system() { # SYSTEM
 		complain "$1 is mounted and does not answer"
 		return 1
 	}
+	answered[$1]=yes
 }
 
 unmount() { # DIR [-l]
@@ -131,11 +143,27 @@ daemon_ended() { # PID SECONDS
 	done
 }
 
+# Until it answers, or has gone: an unmount and a signal in the middle of mounting would race.
+finish_starting() { # PID DIR
+	local n
+	for ((n = 0; n < 500; n++)); do
+		if is_mounted "$2"; then
+			timeout --foreground 10 stat "$2" >/dev/null
+			return 0
+		fi
+		kill -0 "$1" 2>/dev/null || return 0
+		sleep 0.02
+	done
+	kill -TERM "$1" 2>/dev/null
+}
+
 # The ways out get rougher: each is tried only if the one before left something.
 stop_system() { # SYSTEM
 	local mnt pid=${daemon_pid[$1]-} n status
 	[ -n "$pid" ] || return 0
 	mnt=$(mnt_of "$1")
+	# Interrupted before that, it may be about to mount.
+	[ -n "${answered[$1]-}" ] || finish_starting "$pid" "$mnt"
 	for n in 1 2 3 4 5 6 7 8 9 10; do
 		! is_mounted "$mnt" || unmount "$mnt" 2>>"$work/log.$1" || sleep 0.1
 		is_mounted "$mnt" || break
@@ -148,11 +176,17 @@ stop_system() { # SYSTEM
 	if ! daemon_ended "$pid" 30; then
 		complain "the daemon of $1 outlives its mount: it is killed"
 		kill -KILL "$pid" 2>/dev/null
+		if ! daemon_ended "$pid" 10; then
+			complain "the daemon of $1 cannot be killed: process $pid stays"
+			unset "daemon_pid[$1]" "answered[$1]"
+			return 0
+		fi
 	fi
 	wait "$pid" 2>/dev/null
 	status=$?
-	[ "$status" -eq 0 ] || complain "the daemon of $1 ended with status $status"
-	unset "daemon_pid[$1]"
+	[ "$status" -eq 0 ] || [ -z "${answered[$1]-}" ] ||
+		complain "the daemon of $1 ended with status $status"
+	unset "daemon_pid[$1]" "answered[$1]"
 }
 
 stop_all_systems() {

@@ -1,0 +1,99 @@
+# shellcheck shell=bash disable=SC2034,SC2154
+# SPDX-License-Identifier: MIT
+#
+# What bench/run and bench/sync have in common: messages, arguments, programs, the machine. Sourced
+# by them with $me and $top set; they have row_names().
+
+: "${me:?}" "${top:?}"
+
+MIB=$((1024 * 1024))
+failures=0
+notes=()
+
+die() {
+	printf '%s: %s\n' "$me" "$*" >&2
+	exit 1
+}
+
+complain() {
+	printf '%s: %s\n' "$me" "$*" >&2
+	failures=$((failures + 1))
+}
+
+say() {
+	printf '%s\n' "$*" >&2
+}
+
+# Sets $repetitions and $dir.
+check_common_arguments() { # QUICK ONLY CSV
+	local row
+	if [ -z "$repetitions" ]; then
+		if [ "$1" = yes ]; then repetitions=3; else repetitions=5; fi
+	fi
+	[[ $repetitions =~ ^[1-9][0-9]*$ ]] || die "--reps takes a number from 1 up, not '$repetitions'"
+	for row in ${2//,/ }; do
+		row_names | grep -qx -e "$row" ||
+			die "there is no row '$row'; --help lists them"
+	done
+	if [ ! -d "$dir" ] || [ ! -w "$dir" ]; then
+		die "'$dir' is not a directory to write to; choose one with --dir"
+	fi
+	dir=$(cd "$dir" && pwd -P)
+	case $dir in *[,\ ]*) die "'$dir' has a comma or a space, which mounting takes badly" ;; esac
+	[ -z "$3" ] || : >"$3" || die "cannot write '$3'"
+	[ -c /dev/fuse ] || die "/dev/fuse is missing, so nothing can be mounted (as root: modprobe fuse)"
+}
+
+# Sets $mmapfs.
+find_mmapfs() {
+	local candidate
+	mmapfs=${mmapfs:-${MMAPFS-}}
+	for candidate in "$top/build/mmapfs" "$top/mmapfs" "$(command -v mmapfs)"; do
+		[ -z "$mmapfs" ] || break
+		[ ! -x "$candidate" ] || mmapfs=$candidate
+	done
+	[ -n "$mmapfs" ] || die "mmapfs is not built: run contrib/run first, or name it with --mmapfs"
+	if [ ! -f "$mmapfs" ] || [ ! -x "$mmapfs" ]; then die "'$mmapfs' is not a program"; fi
+	mmapfs=$(realpath "$mmapfs")
+}
+
+# make hands over the programs it built; a run by hand compiles them.
+compile() { # NAME
+	"${CC:-cc}" -std=gnu11 -D_GNU_SOURCE -O2 -pthread -o "$work/$1" "$top/bench/$1.c" \
+		"$top/bench/pattern.c" || die "bench/$1.c does not compile"
+}
+
+find_iowork() {
+	iowork=${IOWORK-}
+	[ -n "$iowork" ] || { compile iowork && iowork=$work/iowork; }
+}
+
+# What may spoil the figures before anything is measured.
+note_machine() {
+	local load
+	load=$(cut -d ' ' -f 1 /proc/loadavg)
+	awk -v load="$load" -v cpus="$(nproc)" 'BEGIN { exit !(load < cpus / 2) }' ||
+		notes+=("the load was $load at the start: the machine does other things, too")
+	! grep -qs '^kdamond' /proc/[0-9]*/comm ||
+		notes+=("the kernel's DAMON runs here, and may reclaim caches that are idle for seconds")
+}
+
+mmapfs_version() {
+	"$mmapfs" -V 2>&1 | tr '\n' ';' | sed 's/;$//; s/;/, /g'
+}
+
+print_machine() {
+	local model
+	model=$(awk -F ': ' '/^model name/ { print $2; exit }' /proc/cpuinfo)
+	echo "machine: Linux $(uname -r) $(uname -m), $(nproc) x ${model:-processor}," \
+		"$(awk '$1 == "MemTotal:" { print int($2 / 1024) }' /proc/meminfo) MiB"
+}
+
+print_systems() {
+	local system
+	echo
+	echo "systems:"
+	for system in "${systems[@]}"; do
+		printf '  %-24s %s\n' "$system" "${options[$system]:-defaults}"
+	done
+}
