@@ -189,6 +189,26 @@ static int touch_ctime(int fd)
 /* Those that the journal has records for; the kernel sends ctime along. */
 #define LOGGED_ATTRIBUTES                                                                          \
 	(FUSE_SET_ATTR_SIZE | FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_CTIME)
+#define OWNER_AND_MODE (FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID | FUSE_SET_ATTR_MODE)
+
+/* Whether a change needs no sync to be durable: there is a record for it, or it is none. SQLite
+ * gives each new journal the owner that it has. */
+static bool is_recorded(struct inode *inode, int fd, const struct stat *attr, int to_set)
+{
+	struct stat st;
+
+	if (!inode->commit)
+		return true;
+	if ((to_set & ~(LOGGED_ATTRIBUTES | OWNER_AND_MODE)) || !(to_set & SET_ANYTHING))
+		return false;
+	if (!(to_set & OWNER_AND_MODE))
+		return true;
+	if (fstatat(fd, "", &st, AT_EMPTY_PATH) || (st.st_mode & (S_ISUID | S_ISGID)))
+		return false;
+	return (!(to_set & FUSE_SET_ATTR_UID) || attr->st_uid == st.st_uid) &&
+	       (!(to_set & FUSE_SET_ATTR_GID) || attr->st_gid == st.st_gid) &&
+	       (!(to_set & FUSE_SET_ATTR_MODE) || ((attr->st_mode ^ st.st_mode) & 07777) == 0);
+}
 
 static int set_attributes(fuse_req_t req, struct inode *inode, int fd, struct stat *attr, int to_set)
 {
@@ -222,6 +242,7 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
 	struct inode *inode = inode_of(ino);
 	struct stat st;
 	enum stamp_state before;
+	bool recorded;
 	int fd, rc;
 
 	(void)fi;
@@ -244,12 +265,13 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
 		reply_result(req, fd);
 		return;
 	}
+	recorded = is_recorded(inode, fd, attr, to_set);
 	before = own_change_begin(inode, fd);
 	rc = set_attributes(req, inode, fd, attr, to_set);
 	own_change_end(inode, fd, before);
 	inode_fd_put(inode);
 	capability_forget(inode);
-	if (to_set & ~LOGGED_ATTRIBUTES || !(to_set & SET_ANYTHING))
+	if (!recorded)
 		commit_by_sync(inode);
 	else if (to_set & FUSE_SET_ATTR_MTIME)
 		commit_wrote(inode, 0, 0);

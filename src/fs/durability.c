@@ -12,6 +12,7 @@
 #include "journal.h"
 #include "leases.h"
 #include "log.h"
+#include "own.h"
 #include "region.h"
 #include "stats.h"
 
@@ -284,7 +285,7 @@ void kernel_flush(void)
 	/* close(2) flushed the files that nobody has open for writing any more.
 	 * A descriptor on MNT makes umount(8) say EBUSY; while somebody writes
 	 * it would say so anyway. */
-	if (fs.options.cache == CACHE_NONE || !regions_have_writers())
+	if (fs.options.cache == CACHE_NONE || !regions_have_writers() || !own_begin())
 		return;
 	/* Held while requests to ourselves are answered by the workers, which
 	 * never take it. */
@@ -300,6 +301,7 @@ void kernel_flush(void)
 	}
 	atomic_store(&flush_thread, 0);
 	pthread_mutex_unlock(&flush_lock);
+	own_end();
 }
 
 bool kernel_flush_is(pid_t pid)
@@ -309,7 +311,10 @@ bool kernel_flush_is(pid_t pid)
 
 void kernel_flush_inode(struct inode *inode)
 {
+	if (!own_begin())
+		return;
 	fuse_lowlevel_notify_inval_inode(fs.session, inode_number(inode), 0, 0);
+	own_end();
 }
 
 void kernel_flush_use(int mount_fd)

@@ -486,7 +486,7 @@ static void set_defaults(struct options *o)
 	o->journal_size = 64u << 20;
 	o->journal_max_record = 128u << 10;
 	o->readahead = 1 << 20;
-	o->threads = 10;
+	o->threads = 0;
 	o->attr_timeout = o->entry_timeout = o->negative_timeout = -1;
 	o->watch = true;
 	o->log_level = LOG_LEVEL_WARNING;
@@ -517,9 +517,12 @@ static int check_together(struct parser *p)
 				      (unsigned long long)(1ull << (shift - 20)));
 	}
 #ifndef HAVE_FUSE_LOOP_CFG
-	if (o->threads != 10)
+	if (o->threads)
 		return refuse(p, "threads= needs libfuse 3.12 or newer, and this build has an older one");
 #endif
+	/* With a journal they wait together for one flush. */
+	if (!o->threads)
+		o->threads = o->journal ? 32 : 10;
 	return 0;
 }
 
@@ -667,7 +670,7 @@ const char *options_help(void)
 	       "  advice=WORD        normal (default), sequential or random\n"
 	       "  mlock              keep in memory what is mapped\n"
 	       "daemon\n"
-	       "  threads=N          most worker threads (10)\n"
+	       "  threads=N          most worker threads (10; with a journal 32)\n"
 	       "  clone_fd           a device descriptor for each worker\n"
 	       "  seccomp=WORD       kill (default), errno or off: when a daemon of root makes\n"
 	       "                     a system call that it never makes\n"

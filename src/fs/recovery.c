@@ -18,6 +18,7 @@
 
 static int state_fd = -1; /* BACKING/.mmapfs */
 static char *journal_dir;
+static struct mms_pool *pool; /* of the logs: what is not files of programs */
 
 static void told(void *arg, enum journal_level level, const char *text)
 {
@@ -142,7 +143,7 @@ static int replay_earlier(char *msg, size_t size)
 		return rc;
 	}
 	if (!rc)
-		rc = journal_is_live(fs.pool, &place, &err);
+		rc = journal_is_live(pool, &place, &err);
 	if (rc == 1 && fs.options.read_only) {
 		snprintf(msg, size,
 			 "BACKING %s has a journal with records that are not in their files yet, and "
@@ -151,7 +152,7 @@ static int replay_earlier(char *msg, size_t size)
 			 fs.backing, fs.backing);
 		rc = -EROFS;
 	} else if (rc == 1) {
-		rc = journal_replay(fs.pool, &place, &report, &err);
+		rc = journal_replay(pool, &place, &report, &err);
 		if (rc)
 			mms_error_format(&err, msg, size);
 		else
@@ -203,7 +204,7 @@ static int open_journal(char *msg, size_t size)
 	if (rc)
 		return rc;
 	place = place_at(journal_dir);
-	rc = journal_open(fs.pool, &place, &options, &fs.journal, &err);
+	rc = journal_open(pool, &place, &options, &fs.journal, &err);
 	if (rc) {
 		mms_error_format(&err, msg, size);
 		return rc;
@@ -215,12 +216,24 @@ static int open_journal(char *msg, size_t size)
 	return rc;
 }
 
+static int open_pool(char *msg, size_t size)
+{
+	struct mms_error err;
+	int rc = mms_pool_new(NULL, &pool, &err);
+
+	if (rc)
+		mms_error_format(&err, msg, size);
+	return rc;
+}
+
 int recovery_start(char *msg, size_t size)
 {
 	int rc = lock_backing(msg, size);
 
 	if (!rc)
 		rc = open_state(msg, size);
+	if (!rc && state_fd >= 0)
+		rc = open_pool(msg, size);
 	if (!rc && state_fd >= 0)
 		rc = replay_earlier(msg, size);
 	if (!rc && fs.options.journal)
@@ -239,6 +252,8 @@ int recovery_end(void)
 		(void)journal_path_write(state_fd, NULL); /* it is empty: nobody need look there */
 	fs.journal = NULL;
 	fs.journal_names = false;
+	mms_pool_free(pool);
+	pool = NULL;
 	free(journal_dir);
 	journal_dir = NULL;
 	if (state_fd >= 0)

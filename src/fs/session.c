@@ -17,6 +17,7 @@
 #include "invalidate.h"
 #include "log.h"
 #include "mount.h"
+#include "own.h"
 #include "region.h"
 #include "stats.h"
 #include "task.h"
@@ -103,9 +104,8 @@ struct starter {
 };
 
 /* Asks the mount something, and says that it answers. */
-static void *start(void *arg)
+static void ask(const struct starter *s)
 {
-	const struct starter *s = arg;
 	int fd = open(fs.mountpoint, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct stat st;
 
@@ -114,12 +114,20 @@ static void *start(void *arg)
 		if (fd >= 0)
 			close(fd);
 		kill(getpid(), SIGTERM);
-		return NULL;
+		return;
 	}
 	atomic_store(&fs.mount_dev, st.st_dev);
 	tune_mount(st.st_dev);
 	close(fd);
 	s->ready(s->arg);
+}
+
+static void *start(void *arg)
+{
+	if (own_begin()) {
+		ask(arg);
+		own_end();
+	}
 	return NULL;
 }
 
@@ -205,6 +213,7 @@ static void *take_signals(void *arg)
 		return NULL; /* unmounted */
 	log_info("%s: flushing and unmounting %s", strsignal(sig), fs.mountpoint);
 	flush_before_end();
+	own_close();
 	fuse_session_exit(fs.session);
 	/* The loop may be about to wait when the first wake comes. */
 	for (;;) {

@@ -25,6 +25,17 @@
 
 /* ------------------------------------------------------------------- bytes */
 
+/*
+ * Whether records are stored into the mapping. Not where every few of them are
+ * synced: the kernel keeps a zeroed file in large pages, and notes a store by
+ * the page, so that each sync would write up to 1 MiB (ext4, Linux 6.18);
+ * a pwrite(2) it notes by the block.
+ */
+static bool stores(const struct mms_log *log)
+{
+	return !log->unmapped && !(log->flags & MMS_LOG_ZERO);
+}
+
 static int put_pwrite(struct mms_log *log, uint64_t offset, const unsigned char *buf, size_t len)
 {
 	while (len) {
@@ -57,7 +68,7 @@ static int put_locked(struct mms_log *log, uint64_t offset, const unsigned char 
 		unsigned char *to = NULL;
 		int r;
 
-		if (!log->unmapped)
+		if (stores(log))
 			to = mms_log_window_at(&log->window, offset, len, &n);
 		if (!to) /* for this time */
 			return put_pwrite(log, offset, buf, len);
@@ -83,7 +94,7 @@ static int publish_locked(struct mms_log *log, uint64_t offset)
 	size_t n;
 
 	offset += LOG_AT_FLAGS;
-	if (!log->unmapped)
+	if (stores(log))
 		to = mms_log_window_at(&log->window, offset, 1, &n);
 	if (to && !mms_guard_store_release(to, valid))
 		return 0;

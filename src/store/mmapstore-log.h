@@ -108,7 +108,7 @@ struct mms_log_options {
 #define MMS_LOG_PREALLOCATE 8u
 /* Writes zeros to all of max_bytes that no record has, durably, and leaves them at close. What is
  * appended there changes nothing but bytes that are on the disk already, so that a flush has no
- * metadata to commit. A log that is found like that is left as it is. */
+ * metadata to commit; by pwrite(2), so that it writes no more than those. A log that is found like that is left as it is. */
 #define MMS_LOG_ZERO 16u
 
 /* What opening found. */
