@@ -190,6 +190,8 @@ static int touch_ctime(int fd)
 #define LOGGED_ATTRIBUTES                                                                          \
 	(FUSE_SET_ATTR_SIZE | FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_CTIME)
 #define OWNER_AND_MODE (FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID | FUSE_SET_ATTR_MODE)
+/* FATTR_KILL_SUIDGID of the protocol: nothing to do where there are no such bits. */
+#define KILLS_PRIVILEGES (1 << 11)
 
 /* Whether a change needs no sync to be durable: there is a record for it, or it is none. SQLite
  * gives each new journal the owner that it has. */
@@ -199,9 +201,10 @@ static bool is_recorded(struct inode *inode, int fd, const struct stat *attr, in
 
 	if (!inode->commit)
 		return true;
-	if ((to_set & ~(LOGGED_ATTRIBUTES | OWNER_AND_MODE)) || !(to_set & SET_ANYTHING))
+	if ((to_set & ~(LOGGED_ATTRIBUTES | OWNER_AND_MODE | KILLS_PRIVILEGES)) ||
+	    !(to_set & SET_ANYTHING))
 		return false;
-	if (!(to_set & OWNER_AND_MODE))
+	if (!(to_set & (OWNER_AND_MODE | KILLS_PRIVILEGES)))
 		return true;
 	if (fstatat(fd, "", &st, AT_EMPTY_PATH) || (st.st_mode & (S_ISUID | S_ISGID)))
 		return false;
