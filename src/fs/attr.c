@@ -273,7 +273,8 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
 	rc = set_attributes(req, inode, fd, attr, to_set);
 	own_change_end(inode, fd, before);
 	inode_fd_put(inode);
-	capability_forget(inode);
+	if (to_set != FUSE_SET_ATTR_MTIME && to_set != (FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_CTIME))
+		capability_forget(inode); /* what the kernel sends with each flush changes none */
 	if (!recorded)
 		commit_by_sync(inode);
 	else if (to_set & FUSE_SET_ATTR_MTIME)

@@ -289,34 +289,59 @@ static int sync_noted(struct inode *inode, int fd, struct mms_file *file)
 	return rc;
 }
 
-static int commit(struct inode *inode, int fd, struct mms_file *file, bool datasync)
+/* With order held, which is given back. */
+static int sync_instead(struct inode *inode, int fd, struct mms_file *file)
 {
-	struct commit *c = inode->commit;
-	uint64_t seq;
-	int rc = atomic_load(&inode->sync_error);
+	int rc = sync_noted(inode, fd, file);
 
-	if (rc)
-		return rc;
-	if (!c)
-		return note_failure(inode, file, plain_sync(fd, file, datasync));
-	pthread_mutex_lock(&c->order);
-	if (append_pending(inode, fd)) {
-		pthread_mutex_lock(&c->lock);
-		seq = c->seq;
-		pthread_mutex_unlock(&c->lock);
-		pthread_mutex_unlock(&c->order);
-		stats_count(JOURNAL_COMMITTED);
-		rc = journal_commit(fs.journal, fs.journal_names ? UINT64_MAX : seq);
-		if (!rc)
-			return 0;
-		/* The journal is broken, and says so; the data are in the page cache. */
-		pthread_mutex_lock(&c->order);
-	}
-	rc = sync_noted(inode, fd, file);
-	pthread_mutex_unlock(&c->order);
+	pthread_mutex_unlock(&inode->commit->order);
 	if (!rc && fs.journal_names)
 		rc = commit_names();
 	return note_failure(inode, file, rc);
+}
+
+/* True: what is pending is in the journal, and durable when *ret_seq is. Else
+ * it is durable now, or *ret_rc says why not. */
+static bool left_to_journal(struct inode *inode, int fd, struct mms_file *file, bool datasync,
+			    uint64_t *ret_seq, int *ret_rc)
+{
+	struct commit *c = inode->commit;
+
+	*ret_rc = atomic_load(&inode->sync_error);
+	if (*ret_rc)
+		return false;
+	if (!c) {
+		*ret_rc = note_failure(inode, file, plain_sync(fd, file, datasync));
+		return false;
+	}
+	pthread_mutex_lock(&c->order);
+	if (!append_pending(inode, fd)) {
+		*ret_rc = sync_instead(inode, fd, file);
+		return false;
+	}
+	pthread_mutex_lock(&c->lock);
+	*ret_seq = fs.journal_names ? UINT64_MAX : c->seq;
+	pthread_mutex_unlock(&c->lock);
+	pthread_mutex_unlock(&c->order);
+	stats_count(JOURNAL_COMMITTED);
+	return true;
+}
+
+/* The journal is broken, and says so; the data are in the page cache. */
+static int journal_failed(struct inode *inode, int fd, struct mms_file *file)
+{
+	pthread_mutex_lock(&inode->commit->order);
+	return sync_instead(inode, fd, file);
+}
+
+static int commit(struct inode *inode, int fd, struct mms_file *file, bool datasync)
+{
+	uint64_t seq;
+	int rc;
+
+	if (!left_to_journal(inode, fd, file, datasync, &seq, &rc))
+		return rc;
+	return journal_commit(fs.journal, seq) ? journal_failed(inode, fd, file) : 0;
 }
 
 int commit_fd(struct inode *inode, int fd, bool datasync)
@@ -331,6 +356,46 @@ int commit_handle(struct handle *h, bool datasync)
 
 	one = commit(h->inode, handle_fd(h), file, datasync);
 	return one ? one : rc;
+}
+
+struct committing {
+	struct handle *h;
+	int touched;
+	void (*done)(void *arg, int result);
+	void *arg;
+};
+
+static void committed(void *arg, int rc)
+{
+	struct committing c = *(struct committing *)arg;
+	struct mms_file *file = c.h->region ? c.h->region->file : NULL;
+
+	free(arg);
+	if (rc)
+		rc = journal_failed(c.h->inode, handle_fd(c.h), file);
+	c.done(c.arg, rc ? rc : c.touched);
+}
+
+void commit_handle_then(struct handle *h, bool datasync, void (*done)(void *arg, int result),
+			void *arg)
+{
+	struct mms_file *file = h->region ? h->region->file : NULL;
+	struct committing *c = malloc(sizeof(*c));
+	uint64_t seq;
+	int rc;
+
+	if (!c) {
+		done(arg, commit_handle(h, datasync));
+		return;
+	}
+	*c = (struct committing){h, file ? mms_touch(file) : 0, done, arg};
+	if (left_to_journal(h->inode, handle_fd(h), file, datasync, &seq, &rc)) {
+		journal_commit_then(fs.journal, seq, committed, c);
+		return;
+	}
+	rc = rc ? rc : c->touched;
+	free(c);
+	done(arg, rc);
 }
 
 int commit_names(void)

@@ -50,6 +50,11 @@ void commit_resize_end(struct inode *inode, uint64_t size, int result);
  * journal all names that were made before. Errors as fsync(2)'s. */
 int commit_handle(struct handle *h, bool datasync);
 
+/* commit_handle() for who does not wait: done is called once, from this call or
+ * by another thread that commits, with its result. The handle stays open until then. */
+void commit_handle_then(struct handle *h, bool datasync, void (*done)(void *arg, int result),
+			void *arg);
+
 /* The same for an inode by a descriptor of it, open or not: fsync(2) of a
  * directory, or of an inode after a change of its attributes. */
 int commit_fd(struct inode *inode, int fd, bool datasync);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -206,17 +207,37 @@ void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	reply_result(req, 0);
 }
 
-static int sync_handle(struct handle *h, bool datasync)
-{
-	int rc, error;
+struct syncing {
+	fuse_req_t req;
+	struct handle *h;
+};
 
-	if (h->region && h->writer)
-		inode_mtime_settle(h->inode, mms_fd(h->region->file));
-	rc = commit_handle(h, datasync);
+static void synced(void *arg, int rc)
+{
+	struct syncing s = *(struct syncing *)arg;
+	struct handle *h = s.h;
+	int error;
+
+	free(arg);
 	if (h->region && h->writer && atomic_load(&h->inode->wrote))
 		inode_restamp(h->inode, mms_fd(h->region->file));
 	error = region_error(h);
-	return rc ? rc : error;
+	reply_result(s.req, rc ? rc : error);
+}
+
+/* Replied to when it is durable, maybe by another worker: none waits for it. */
+static void sync_handle(fuse_req_t req, struct handle *h, bool datasync)
+{
+	struct syncing *s = malloc(sizeof(*s));
+
+	if (!s) {
+		reply_result(req, -ENOMEM);
+		return;
+	}
+	*s = (struct syncing){req, h};
+	if (h->region && h->writer)
+		inode_mtime_settle(h->inode, mms_fd(h->region->file));
+	commit_handle_then(h, datasync, synced, s);
 }
 
 void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
@@ -231,6 +252,6 @@ void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_inf
 		reply_result(req, region_error(h));
 	} else {
 		stats_count(SYNC_REQUESTED);
-		reply_result(req, sync_handle(h, datasync != 0));
+		sync_handle(req, h, datasync != 0);
 	}
 }

@@ -239,11 +239,10 @@ static ssize_t write_cached(struct handle *h, const char *buf, size_t size, off_
 	int fd = mms_fd(h->region->file);
 	char saved[CAPABILITY_ROOM];
 	size_t saved_len = fi->writepage ? capability_save(inode, fd, saved, sizeof(saved)) : 0;
-	bool sync = write_is_sync(h, fi);
 	unsigned flags = 0;
 	ssize_t n;
 
-	if (sync && !inode->commit)
+	if (write_is_sync(h, fi) && !inode->commit)
 		flags |= MMS_WRITE_SYNC;
 	if (fs.writeback)
 		flags |= MMS_WRITE_NOTIME; /* the kernel sends the times by SETATTR */
@@ -255,10 +254,37 @@ static ssize_t write_cached(struct handle *h, const char *buf, size_t size, off_
 	if (fs.writeback)
 		atomic_store(&inode->mtime_moved, true);
 	capability_restore(fd, saved, saved_len);
-	if (n <= 0 || !inode->commit)
-		return n;
-	commit_wrote(inode, (uint64_t)off, (uint64_t)n);
-	return owed(h, n, sync);
+	if (n > 0)
+		commit_wrote(inode, (uint64_t)off, (uint64_t)n);
+	return n;
+}
+
+struct writing {
+	fuse_req_t req;
+	size_t written;
+};
+
+static void durable(void *arg, int rc)
+{
+	struct writing w = *(struct writing *)arg;
+
+	free(arg);
+	if (rc)
+		reply_result(w.req, rc);
+	else
+		fuse_reply_write(w.req, w.written);
+}
+
+static void reply_durable(fuse_req_t req, struct handle *h, size_t written)
+{
+	struct writing *w = malloc(sizeof(*w));
+
+	if (!w) {
+		reply_result(req, -ENOMEM);
+		return;
+	}
+	*w = (struct writing){req, written};
+	commit_handle_then(h, true, durable, w);
 }
 
 /* Others append to the file beneath: its end is where it is now, not where the
@@ -301,6 +327,7 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
 {
 	struct inode *inode = inode_of(ino);
 	struct handle *h = handle_of(fi);
+	bool owed_later = false; /* the store has not seen to it */
 	ssize_t n;
 
 	stats_count(OP_WRITE);
@@ -324,9 +351,13 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
 		n = write_appended(h, buf, size, off, write_is_sync(h, fi));
 	} else {
 		n = write_cached(h, buf, size, off, fi);
+		owed_later = inode->commit && (fs.options.sync == MMS_SYNC_IMMEDIATE ||
+					       write_is_sync(h, fi));
 	}
 	if (n < 0)
 		reply_result(req, (int)n);
+	else if (n > 0 && owed_later)
+		reply_durable(req, h, (size_t)n);
 	else
 		fuse_reply_write(req, (size_t)n);
 }

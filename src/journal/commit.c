@@ -4,7 +4,9 @@
  *
  * Only the active half can have any that are not: the other one was flushed when it was left. One
  * flush is made at a time; it takes with it all that was appended before, and those who wait
- * meanwhile are served by it or by the next.
+ * meanwhile are served by it or by the next. Who has left a commit here (journal_commit_then())
+ * is served by the thread that flushes, which goes on as long as there are such: nobody has to
+ * be woken.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -32,6 +34,56 @@ static void flush_locked(struct journal *j)
 	pthread_cond_broadcast(&j->flushed);
 }
 
+static int result_locked(const struct journal *j, uint64_t seq)
+{
+	return seq > j->durable ? j->broken : 0;
+}
+
+/* Takes those from the list who need not wait any longer. */
+static struct waiter *served_locked(struct journal *j, int *ret_broken, uint64_t *ret_durable)
+{
+	struct waiter *served = NULL, **at = &j->waiting;
+
+	*ret_broken = j->broken;
+	*ret_durable = j->durable;
+	while (*at) {
+		struct waiter *w = *at;
+
+		if (w->seq > j->durable && !j->broken) {
+			at = &w->next;
+			continue;
+		}
+		*at = w->next;
+		w->next = served;
+		served = w;
+	}
+	return served;
+}
+
+/* Flushes, and answers those who have left theirs. The lock is let go meanwhile. */
+static void lead_locked(struct journal *j)
+{
+	do {
+		struct waiter *served;
+		uint64_t durable;
+		int broken;
+
+		flush_locked(j);
+		served = served_locked(j, &broken, &durable);
+		if (!served)
+			continue;
+		pthread_mutex_unlock(&j->lock);
+		while (served) {
+			struct waiter *w = served;
+
+			served = w->next;
+			w->done(w->arg, w->seq > durable ? broken : 0);
+			free(w);
+		}
+		pthread_mutex_lock(&j->lock);
+	} while (j->waiting && !j->flushing);
+}
+
 int commit_locked(struct journal *j, uint64_t seq)
 {
 	seq = u64_min(seq, j->appended);
@@ -41,9 +93,32 @@ int commit_locked(struct journal *j, uint64_t seq)
 		if (j->flushing)
 			pthread_cond_wait(&j->flushed, &j->lock);
 		else
-			flush_locked(j);
+			lead_locked(j);
 	}
-	return seq > j->durable ? j->broken : 0;
+	return result_locked(j, seq);
+}
+
+void journal_commit_then(struct journal *j, uint64_t seq, void (*done)(void *arg, int result),
+			 void *arg)
+{
+	struct waiter *w = malloc(sizeof(*w));
+	int r;
+
+	pthread_mutex_lock(&j->lock);
+	seq = u64_min(seq, j->appended);
+	if (!w || seq <= j->durable || j->broken) {
+		r = commit_locked(j, seq);
+		pthread_mutex_unlock(&j->lock);
+		free(w);
+		done(arg, r);
+		return;
+	}
+	j->stats.commits++;
+	*w = (struct waiter){j->waiting, seq, done, arg};
+	j->waiting = w;
+	if (!j->flushing)
+		lead_locked(j);
+	pthread_mutex_unlock(&j->lock);
 }
 
 int journal_commit(struct journal *j, uint64_t seq)

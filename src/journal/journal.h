@@ -123,6 +123,15 @@ int journal_truncate(struct journal *j, const struct journal_node *node, uint64_
  * wait at once share one flush. */
 int journal_commit(struct journal *j, uint64_t seq);
 
+/*
+ * The same for who does not wait: done is called once with what journal_commit() would have
+ * returned, with no lock of the journal held, from this call or from another thread's that
+ * commits. This call may flush, and answer others who have left theirs, for as long as some
+ * do; or return at once.
+ */
+void journal_commit_then(struct journal *j, uint64_t seq, void (*done)(void *arg, int result),
+			 void *arg);
+
 /* Sequence of the last record appended. */
 uint64_t journal_position(struct journal *j);
 

@@ -15,6 +15,14 @@ struct live_node {
 	uint64_t last; /* sequence of the last one */
 };
 
+/* Who has left a commit to whoever flushes. */
+struct waiter {
+	struct waiter *next;
+	uint64_t seq;
+	void (*done)(void *arg, int result);
+	void *arg;
+};
+
 struct journal_half {
 	struct mms_log *log;
 	uint64_t used;    /* bytes of records; 0: empty */
@@ -43,6 +51,7 @@ struct journal {
 	unsigned active;       /* lock: index */
 	bool draining;         /* lock: the other half waits for the checkpoint or is in it */
 	bool flushing;         /* lock: one flush at a time is made for commits */
+	struct waiter *waiting; /* lock: only while somebody flushes, or is about to look here */
 	uint64_t appended;     /* lock: last sequence */
 	uint64_t durable;      /* lock: all up to this one are */
 	uint64_t emptied;      /* lock: all up to this one are in their files */
