@@ -648,7 +648,7 @@ const char *options_help(void)
 	       "  sync_interval=S    seconds between the flushes of sync=periodic (5)\n"
 	       "  fsync=WORD         honor (default) or defer: fsync returns at once, and\n"
 	       "                     what it promised is kept by sync= alone\n"
-	       "  journal[=DIR]      small syncs go to a journal, in BACKING/.mmapfs or DIR: they\n"
+	       "  journal, journal=DIR   small syncs go to a journal, in BACKING/.mmapfs or DIR: they\n"
 	       "                     survive a power failure, and cost less\n"
 	       "  journal_size=SIZE  of it (64M)\n"
 	       "  journal_max_record=SIZE   what is more than that at once is synced instead (128K)\n"
