@@ -14,6 +14,7 @@
 #include "pending.h"
 #include "region.h"
 #include "stats.h"
+#include "task.h"
 
 struct commit {
 	pthread_mutex_t order; /* see commit.h */
@@ -365,15 +366,27 @@ struct committing {
 	void *arg;
 };
 
+static void committing_end(struct committing *c, int rc)
+{
+	c->done(c->arg, rc ? rc : c->touched);
+	free(c);
+}
+
+static void commit_by_other_means(void *arg)
+{
+	struct committing *c = arg;
+	struct mms_file *file = c->h->region ? c->h->region->file : NULL;
+
+	committing_end(c, journal_failed(c->h->inode, handle_fd(c->h), file));
+}
+
+/* From whatever thread has flushed. It may be within a sync of the very file, and
+ * have the lock that another sync needs: that has a thread of its own. */
 static void committed(void *arg, int rc)
 {
-	struct committing c = *(struct committing *)arg;
-	struct mms_file *file = c.h->region ? c.h->region->file : NULL;
-
-	free(arg);
-	if (rc)
-		rc = journal_failed(c.h->inode, handle_fd(c.h), file);
-	c.done(c.arg, rc ? rc : c.touched);
+	if (rc && task_start(commit_by_other_means, arg) == 0)
+		return;
+	committing_end(arg, rc);
 }
 
 void commit_handle_then(struct handle *h, bool datasync, void (*done)(void *arg, int result),

@@ -15,6 +15,7 @@
 
 #include "durability.h"
 #include "invalidate.h"
+#include "journal.h"
 #include "log.h"
 #include "mount.h"
 #include "own.h"
@@ -311,6 +312,9 @@ int session_run(void (*ready)(void *arg), void *arg)
 		/* Unless a signal did it: the connection is cut, nothing waits. */
 		watch_stop();
 	}
+	/* Programs that wait for an fsync are answered while there is a session. */
+	if (fs.journal)
+		journal_settle(fs.journal);
 	task_wait_all();
 	one = last_flush();
 	durability_stop();

@@ -72,6 +72,7 @@ static void lead_locked(struct journal *j)
 		served = served_locked(j, &broken, &durable);
 		if (!served)
 			continue;
+		j->serving++;
 		pthread_mutex_unlock(&j->lock);
 		while (served) {
 			struct waiter *w = served;
@@ -81,7 +82,17 @@ static void lead_locked(struct journal *j)
 			free(w);
 		}
 		pthread_mutex_lock(&j->lock);
+		j->serving--;
+		pthread_cond_broadcast(&j->flushed);
 	} while (j->waiting && !j->flushing);
+}
+
+void journal_settle(struct journal *j)
+{
+	pthread_mutex_lock(&j->lock);
+	while (j->waiting || j->serving)
+		pthread_cond_wait(&j->flushed, &j->lock);
+	pthread_mutex_unlock(&j->lock);
 }
 
 int commit_locked(struct journal *j, uint64_t seq)

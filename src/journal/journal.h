@@ -126,11 +126,15 @@ int journal_commit(struct journal *j, uint64_t seq);
 /*
  * The same for who does not wait: done is called once with what journal_commit() would have
  * returned, with no lock of the journal held, from this call or from another thread's that
- * commits. This call may flush, and answer others who have left theirs, for as long as some
+ * commits or retires, which may hold locks of its own: done may take none that come before
+ * the journal's. This call may flush, and answer others who have left theirs, for as long as some
  * do; or return at once.
  */
 void journal_commit_then(struct journal *j, uint64_t seq, void (*done)(void *arg, int result),
 			 void *arg);
+
+/* Waits until all that were left there have been answered. */
+void journal_settle(struct journal *j);
 
 /* Sequence of the last record appended. */
 uint64_t journal_position(struct journal *j);

@@ -51,6 +51,7 @@ struct journal {
 	unsigned active;       /* lock: index */
 	bool draining;         /* lock: the other half waits for the checkpoint or is in it */
 	bool flushing;         /* lock: one flush at a time is made for commits */
+	unsigned serving;      /* lock: threads that answer waiters just now */
 	struct waiter *waiting; /* lock: only while somebody flushes, or is about to look here */
 	uint64_t appended;     /* lock: last sequence */
 	uint64_t durable;      /* lock: all up to this one are */

@@ -158,6 +158,77 @@ START_TEST(commits_share_flushes)
 }
 END_TEST
 
+static _Atomic unsigned answered, refused;
+
+static void count_answer(void *arg, int result)
+{
+	(void)arg;
+	if (result)
+		refused++;
+	else
+		answered++;
+}
+
+/* Half of them leave their commits to whoever flushes. */
+static void *leave_some(void *arg)
+{
+	static const char text[100];
+	struct journal_node n = {.ino = 100 + (uintptr_t)arg};
+	const struct journal_extent e = {0, sizeof(text), text};
+	const struct journal_data d = {.size = sizeof(text), .extents = &e, .n_extents = 1};
+
+	for (unsigned i = 0; i < EACH; i++) {
+		uint64_t seq;
+
+		T_OK(journal_data(s.j, &n, &d, &seq));
+		if ((uintptr_t)arg % 2)
+			journal_commit_then(s.j, seq, count_answer, NULL);
+		else
+			T_OK(journal_commit(s.j, seq));
+		if (i % 20 == 19)
+			T_OK(journal_retire(s.j, &n, UINT64_MAX));
+	}
+	return NULL;
+}
+
+START_TEST(commits_that_are_left_are_answered)
+{
+	answered = refused = 0;
+	scene_open(&s, 8 * MIB, false);
+	run_threads(THREADS, leave_some);
+	journal_settle(s.j);
+	ck_assert_uint_eq(answered, THREADS / 2 * EACH);
+	ck_assert_uint_eq(refused, 0);
+	ck_assert_uint_lt(stats().flushes, THREADS * EACH);
+}
+END_TEST
+
+static void *leave_one(void *arg)
+{
+	const struct journal_node n = {.ino = 100 + (uintptr_t)arg};
+
+	if (!journal_truncate(s.j, &n, 5, NULL))
+		journal_commit_then(s.j, UINT64_MAX, count_answer, NULL);
+	else
+		refused++;
+	return NULL;
+}
+
+START_TEST(a_failed_flush_refuses_all_that_wait)
+{
+	answered = refused = 0;
+	scene_open(&s, 8 * MIB, false);
+	t_sync_result = -EIO;
+	run_threads(THREADS, leave_one);
+	journal_settle(s.j);
+	ck_assert_uint_eq(answered, 0);
+	ck_assert_uint_eq(refused, THREADS);
+	t_sync_result = 0;
+	(void)journal_close(s.j);
+	s.j = NULL;
+}
+END_TEST
+
 /* Much more than fits, of many files, with retires between. */
 static void *write_much(void *arg)
 {
@@ -329,6 +400,8 @@ int main(void)
 	tcase_add_test(tc, path_elsewhere);
 	tcase_add_test(tc, too_long);
 	tcase_add_test(tc, commits_share_flushes);
+	tcase_add_test(tc, commits_that_are_left_are_answered);
+	tcase_add_test(tc, a_failed_flush_refuses_all_that_wait);
 	tcase_add_test(tc, full_while_threads_write);
 	tcase_add_test(tc, full_of_many_files);
 	tcase_add_test(tc, failed_flush);
