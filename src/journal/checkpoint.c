@@ -78,7 +78,7 @@ static void drain_locked(struct journal *j)
 	int r;
 
 	pthread_mutex_unlock(&j->lock);
-	r = j->sys->syncfs(j->place.backing_fd);
+	r = j->sys->syncfs(j->sync_fd);
 	if (!r)
 		r = mms_log_reset(log, next);
 	pthread_mutex_lock(&j->lock);
@@ -99,7 +99,7 @@ static void abandon_locked(struct journal *j)
 	int r;
 
 	pthread_mutex_unlock(&j->lock);
-	r = j->failed ? j->failed : j->sys->syncfs(j->place.backing_fd);
+	r = j->failed ? j->failed : j->sys->syncfs(j->sync_fd);
 	for (unsigned i = 0; i < JOURNAL_HALVES && !r; i++) {
 		r = place_log_path(&j->place, i, path);
 		if (!r && unlink(path) && errno != ENOENT)

@@ -101,6 +101,8 @@ static void release(struct journal *j)
 	node_table_release(&j->live);
 	if (j->mark_fd >= 0)
 		(void)close(j->mark_fd);
+	if (j->sync_fd >= 0)
+		(void)close(j->sync_fd);
 	free(j->dir);
 	free(j);
 }
@@ -149,8 +151,12 @@ static int prepare(struct journal *j, struct mms_pool *pool, struct mms_error *e
 	if (r > 0)
 		return error_set(err, -EBUSY, "opening the journal %s, which has live records",
 				 j->dir);
-	if (!r)
-		r = j->sys->mount(j->place.backing_fd, &j->mount);
+	if (r)
+		return r;
+	j->sync_fd = openat(j->place.backing_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (j->sync_fd < 0)
+		return error_set(err, -errno, "opening BACKING for the journal %s", j->dir);
+	r = j->sys->mount(j->place.backing_fd, &j->mount);
 	if (!r) {
 		r = make_dir(j);
 		if (r)
@@ -203,6 +209,7 @@ int journal_open(struct mms_pool *pool, const struct journal_place *place,
 	j->place = *place;
 	j->sys = place_sys(place);
 	j->mark_fd = -1;
+	j->sync_fd = -1;
 	node_table_init(&j->live, sizeof(struct live_node));
 	j->dir = strdup(place->dir);
 	j->place.dir = j->dir;

@@ -38,6 +38,9 @@ struct journal {
 	struct journal_options options;
 	struct place_mount mount;
 	uint64_t half_bytes;
+	/* BACKING, opened anew: an error of writing back is told once to each open file by
+	 * syncfs(2), and nobody else may take this one. */
+	int sync_fd;
 	int mark_fd; /* -1: names are not journalled */
 	pthread_t checkpointer, beater;
 

@@ -48,6 +48,7 @@ on_disk() # SEED
 	loop=$(losetup -f --show "$copy") || return 1
 	LOOPS+=("$loop")
 	mount -o noatime "$loop" "$there" || return 1
+	case $MODE in *journal*) quiet "$TOP_BUILDDIR/mmapfsctl" journal replay "$there/b" > "$WORK/replayed" ;; esac
 	holds "$there/b/file" 0 $LEN "$1"
 	rc=$?
 	umount "$there"
@@ -91,6 +92,31 @@ data_fails()
 	fd p fsync 0 || fd p fsync 0 || say "        $ANSWER"
 	check "$MODE: and synced" asked fsync 0
 	check "$MODE: it is on the disk" on_disk 2
+	check "$MODE: daemon lives" daemon_lives
+	end
+}
+
+# With a journal fsync has done its part. What it has stays in the log when it cannot be brought to the
+# file, until the file is durable by itself; and is not brought back over that.
+journal_keeps()
+{
+	begin "$1" || return
+	check "$MODE: a file" old_file
+	disk fail writes "$START" $LEN
+	check "$MODE: write" asked write 0 0 $LEN 2
+	check "$MODE: fsync" asked fsync 0
+	check "$MODE: the journal has it" on_disk 2
+	refute "$MODE: the command sync says that the file has not" \
+		bash -c 'echo sync > "$1"' - "$MNT/.mmapfs/control" 2> "$WORK/err"
+	honest "another fsync" fsync 0
+	check "$MODE: the journal has it still" on_disk 2
+	check "$MODE: written anew" asked write 0 0 $LEN 3
+	refute "$MODE: it takes nothing new, and a real sync fails" fd p fsync 0
+	disk heal
+	check "$MODE: once more" asked write 0 0 $LEN 3
+	fd p fsync 0 || say "        $ANSWER"
+	check "$MODE: and synced" asked fsync 0
+	check "$MODE: and that is there after a replay" on_disk 3
 	check "$MODE: daemon lives" daemon_lives
 	end
 }
@@ -169,6 +195,10 @@ done
 data_fails sync=immediate
 flush_fails sync=immediate
 all_fails sync=periodic,sync_interval=1000
+journal_keeps journal,journal_size=4M,sync=periodic,sync_interval=1000
+flush_fails journal,journal_size=4M,sync=periodic,sync_interval=1000
+flush_fails journal,journal_size=4M,sync=immediate
+all_fails journal,journal_size=4M,sync=periodic,sync_interval=1000
 background_fails sync=periodic,sync_interval=0.2,cache=through
 close_fails sync=lazy
 finish
