@@ -52,4 +52,21 @@ if is_root; then
 	try sync=never,cache=through HUP
 fi
 if user_can_mount; then try sync=periodic,sync_interval=1000 TERM as_user; fi
+
+# A signal while the daemon asks its own mount for the first time: it must not wait for an answer that
+# nobody gives any more, or nothing can end it.
+ended_and_gone() { ! kill -0 "$1" 2> /dev/null && ! is_mounted "$MNT"; }
+[ -n "$MMAPFS_NATIVE" ] || for delay in 0.00{1..9} 0.01 0.0{12..40..4}; do
+	"$MMAPFS" -f "$BACKING" "$MNT" 2>> "$WORK/at-once.log" &
+	pid=$!
+	sleep $delay
+	kill -TERM $pid 2> /dev/null
+	within 20 ended_and_gone $pid || {
+		bad "SIGTERM $delay s after the start: it does not end"
+		abort_connections
+		break
+	}
+	wait $pid 2> /dev/null
+done
+pass "SIGTERM at once"
 finish
