@@ -167,7 +167,7 @@ record()
 	rc=$?
 	[ $rc = 0 ] || bad "$name: the workload ended with $rc"
 	[ "$target" = "$BACKING" ] || unmount_it || rc=1
-	umount "$DISK_MOUNT" || rc=1
+	within 10 umount "$DISK_MOUNT" 2> /dev/null || rc=1
 	disk_stop || rc=1
 	return $rc
 }
