@@ -1,6 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* Requests on open directories. Positions are BACKING's own (d_off), so that
- * telldir and seekdir mean what they mean there, whatever changes meanwhile. */
+/*
+ * Requests on open directories. Positions are BACKING's own (d_off), so that
+ * telldir and seekdir mean what they mean there, whatever changes meanwhile.
+ *
+ * The kernel keeps a listing where the watch hears of what others do to the
+ * directory (what the mount does it knows itself). A listing that is being
+ * read when others change the directory may be entered after it was dropped:
+ * from then until all are closed that may do so, nobody uses what is kept, and
+ * who opens it next drops it once more.
+ *
+ * It is kept only if it came with the attributes: from names alone, a program
+ * that asks for attributes next would have to look up one after the other.
+ */
 #include "ops.h"
 
 #include <dirent.h>
@@ -17,6 +28,7 @@
 #include "inode.h"
 #include "kept.h"
 #include "stats.h"
+#include "watch.h"
 
 #define DIR_BUFFER_BYTES 32768
 
@@ -31,8 +43,10 @@ struct dirent_raw {
 
 struct dir {
 	struct kept kept;
+	struct inode *inode;  /* borrowed; NULL: virtual */
+	bool keeps;           /* the kernel may keep what it reads by this */
 	pthread_mutex_t lock; /* the kernel may read one handle from two threads */
-	int fd;
+	int fd;               /* lock; -1: not opened yet */
 	off_t at;        /* position of the next entry in the buffer, or to read */
 	size_t len, pos; /* bytes in the buffer; where the next entry starts */
 	char *buffer;
@@ -48,6 +62,11 @@ static void dir_free(struct kept *kept)
 	struct dir *d = (struct dir *)kept;
 
 	kept_remove(kept);
+	if (d->keeps) {
+		pthread_mutex_lock(&d->inode->lock);
+		d->inode->listings--;
+		pthread_mutex_unlock(&d->inode->lock);
+	}
 	if (d->fd >= 0)
 		close(d->fd);
 	pthread_mutex_destroy(&d->lock);
@@ -55,23 +74,77 @@ static void dir_free(struct kept *kept)
 	free(d);
 }
 
+/* Whether the kernel may keep the listing, and use the one that it has. */
+static void keep_listing(struct dir *d, struct inode *inode, struct fuse_file_info *fi)
+{
+	if (fs.options.cache != CACHE_BACK || !watch_marked(inode))
+		return;
+	pthread_mutex_lock(&inode->lock);
+	d->keeps = !inode->listing_old || !inode->listings;
+	if (d->keeps) {
+		fi->cache_readdir = 1;
+		fi->keep_cache = !inode->listing_old;
+		inode->listing_old = false;
+		inode->listings++;
+	}
+	pthread_mutex_unlock(&inode->lock);
+}
+
+void dir_listing_is_old(struct inode *inode)
+{
+	pthread_mutex_lock(&inode->lock);
+	inode->listing_old = true;
+	pthread_mutex_unlock(&inode->lock);
+}
+
+static int dir_open_locked(struct dir *d)
+{
+	int fd;
+
+	if (d->fd >= 0 || !d->inode)
+		return 0;
+	fd = inode_open(d->inode, O_RDONLY | O_DIRECTORY | O_NOCTTY);
+	if (fd < 0)
+		return fd;
+	d->fd = fd;
+	return 0;
+}
+
+static int dir_open(struct dir *d)
+{
+	int rc;
+
+	pthread_mutex_lock(&d->lock);
+	rc = dir_open_locked(d);
+	pthread_mutex_unlock(&d->lock);
+	return rc;
+}
+
+/* As root nothing is opened before it is read: the kernel may have it all. A
+ * user's daemon learns here that it may not. */
 void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct inode *inode = inode_of(ino);
 	struct dir *d = calloc(1, sizeof(*d));
-	int fd = -1;
+	int rc;
 
 	stats_count(OP_OPENDIR);
-	if (d && !inode->is_virtual)
-		fd = inode_open(inode, O_RDONLY | O_DIRECTORY | O_NOCTTY);
-	if (!d || (fd < 0 && !inode->is_virtual)) {
-		free(d);
-		reply_result(req, d ? fd : -ENOMEM);
+	if (!d) {
+		reply_result(req, -ENOMEM);
 		return;
 	}
+	d->fd = -1;
+	d->inode = inode->is_virtual ? NULL : inode;
 	pthread_mutex_init(&d->lock, NULL);
-	d->fd = fd;
+	rc = fs.privileged ? 0 : dir_open(d);
 	kept_add(&d->kept, dir_free);
+	if (rc) {
+		dir_free(&d->kept);
+		reply_result(req, rc);
+		return;
+	}
+	if (d->inode)
+		keep_listing(d, inode, fi);
 	fi->fh = (uintptr_t)d;
 	if (fuse_reply_open(req, fi))
 		dir_free(&d->kept);
@@ -97,7 +170,9 @@ void op_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_
 		stats_count(SYNC_DEFERRED);
 		reply_result(req, 0);
 	} else {
-		rc = commit_fd(inode_of(ino), d->fd, datasync != 0);
+		rc = dir_open(d);
+		if (!rc)
+			rc = commit_fd(inode_of(ino), d->fd, datasync != 0);
 		stats_count(SYNC_REQUESTED);
 		stats_count(rc ? SYNC_FAILURES : SYNC_DIRECTORIES);
 		reply_result(req, rc);
@@ -107,6 +182,10 @@ void op_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_
 /* Makes the entry at off the next one. */
 static int dir_seek(struct dir *d, off_t off)
 {
+	int rc = dir_open_locked(d);
+
+	if (rc)
+		return rc;
 	if (!d->buffer) {
 		d->buffer = malloc(DIR_BUFFER_BYTES);
 		if (!d->buffer)
@@ -258,6 +337,8 @@ static void read_directory(fuse_req_t req, fuse_ino_t ino, size_t size, off_t of
 		pthread_mutex_lock(&d->lock);
 		rc = fill(d, &f, off);
 		pthread_mutex_unlock(&d->lock);
+		if (!plus && f.used && d->keeps)
+			dir_listing_is_old(f.inode);
 	}
 	if (rc)
 		reply_result(req, rc);

@@ -69,6 +69,8 @@ struct inode {
 	uint32_t wb_seq;           /* background sync errors so far */
 	int wb_error;              /* the last of them */
 	bool wb_seen;              /* some handle has reported it */
+	bool listing_old;          /* directory: a listing that is kept is not to be used */
+	unsigned listings;         /* directory: open to read what the kernel may keep */
 
 	atomic_bool wrote;         /* the mount changed the file since the stamp was taken */
 	atomic_bool mtime_moved;   /* by data written back since kernel_mtime was set */

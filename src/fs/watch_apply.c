@@ -45,6 +45,13 @@ static void refresh(const struct watch_change *c)
 		inode_set_outdated(inode);
 }
 
+/* Attributes alone may have changed: the listing costs little to read again. */
+static void drop_listing(struct inode *inode)
+{
+	dir_listing_is_old(inode);
+	invalidate_data(inode);
+}
+
 void watch_apply_change(const struct watch_change *c)
 {
 	if (c->what & WATCH_ATTR)
@@ -53,6 +60,8 @@ void watch_apply_change(const struct watch_change *c)
 		refresh(c);
 	else if ((c->what & WATCH_DATA) && S_ISREG(c->inode->type))
 		invalidate_data(c->inode);
+	else if (S_ISDIR(c->inode->type))
+		drop_listing(c->inode);
 	else
 		invalidate_attributes(c->inode);
 }
@@ -67,6 +76,7 @@ static void forget_all(struct inode *inode, void *arg)
 	capability_forget(inode);
 	if (!S_ISREG(inode->type)) {
 		/* A symlink's target is in its pages. */
+		dir_listing_is_old(inode);
 		invalidate_data(inode);
 	} else if (fs.writeback && region_is_open(inode)) {
 		if (resync(inode))
