@@ -20,21 +20,31 @@
 #include "stats.h"
 #include "wire.h"
 
-/* Mapped stores leave times owed; nobody shall see the file without them. */
-static void set_owed_times(struct inode *inode)
+/* Mapped stores leave times owed; nobody shall see the file without them. Whether
+ * there may have been some. */
+static bool set_owed_times(struct inode *inode)
 {
+	bool any;
+
 	if (!S_ISREG(inode->type) || fs.writeback)
-		return;
+		return false;
 	pthread_mutex_lock(&inode->lock);
-	if (inode->region)
+	any = inode->region;
+	if (any)
 		mms_touch(inode->region->file);
 	pthread_mutex_unlock(&inode->lock);
+	return any;
 }
 
 int attr_of(struct inode *inode, struct stat *ret_st)
 {
-	set_owed_times(inode);
+	(void)set_owed_times(inode);
 	return inode_stat(inode, ret_st);
+}
+
+int attr_settle(struct inode *inode, struct stat *st)
+{
+	return set_owed_times(inode) ? inode_stat(inode, st) : 0;
 }
 
 static void reply_attr(fuse_req_t req, struct inode *inode)

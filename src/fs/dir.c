@@ -240,7 +240,10 @@ static int add_plus(struct filling *f, const struct dirent_raw *raw)
 	int rc;
 
 	if (!is_dots(raw->name)) {
-		rc = inode_lookup(f->inode, raw->name, &child, &st);
+		/* Where something is mounted, the number is of what is beneath. */
+		rc = inode_is_known(f->inode->id.dev, raw->ino) ?
+			     inode_lookup(f->inode, raw->name, &child, &st) :
+			     inode_lookup_new(f->inode, raw->name, &child, &st);
 		if (rc == -ENOENT)
 			return 0; /* removed meanwhile */
 		/* Out of descriptors or memory: the name alone is no less true. */
@@ -248,7 +251,7 @@ static int add_plus(struct filling *f, const struct dirent_raw *raw)
 			child = NULL;
 		else
 			entry_fill(&e, f->inode, child, &st);
-		if (child && attr_of(child, &st) == 0)
+		if (child && attr_settle(child, &st) == 0)
 			e.attr = st;
 	}
 	need = fuse_add_direntry_plus(f->req, f->buf + f->used, f->size - f->used, raw->name, &e,

@@ -131,7 +131,7 @@ void op_create(fuse_req_t req, fuse_ino_t parent_ino, const char *name, mode_t m
 	if (!rc && !S_ISREG(st.st_mode))
 		rc = -EEXIST;
 	if (!rc)
-		rc = inode_lookup(parent, name, &inode, &st);
+		rc = inode_lookup_new(parent, name, &inode, &st);
 	if (!rc && identity_equal(&inode->id, &created))
 		commit_is_new(inode);
 	naming_end(&naming, &what, rc ? NULL : inode, 0);

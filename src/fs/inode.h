@@ -112,6 +112,14 @@ static inline fuse_ino_t inode_number(struct inode *i)
  */
 int inode_lookup(struct inode *parent, const char *name, struct inode **ret_inode, struct stat *ret_st);
 
+/* The same for an entry that is not likely to be known: a call less if it is not,
+ * and no harm done if it is. */
+int inode_lookup_new(struct inode *parent, const char *name, struct inode **ret_inode,
+		     struct stat *ret_st);
+
+/* Whether the table has an inode of that number, of whatever birth. */
+bool inode_is_known(uint64_t dev, uint64_t ino);
+
 /* The inode of parent's entry name if it is in the table: a counted ref for
  * inode_put(), or NULL. No lookup is counted. */
 struct inode *inode_find(struct inode *parent, const char *name);

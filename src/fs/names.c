@@ -112,7 +112,7 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent_ino, const char *name)
 		reply_negative(req, parent);
 	else if (rc)
 		reply_result(req, rc);
-	else if ((rc = attr_of(inode, &st))) {
+	else if ((rc = attr_settle(inode, &st))) {
 		inode_forget(inode, 1);
 		reply_result(req, rc);
 	} else

@@ -97,6 +97,8 @@ int name_check(const struct inode *parent, const char *name);
 
 /* Attributes as a program is to see them: times that are owed are set first. */
 int attr_of(struct inode *inode, struct stat *ret_st);
+/* Makes that of attributes which a lookup has just taken. */
+int attr_settle(struct inode *inode, struct stat *st);
 
 /* Takes the set-id bits from a file whose data req changes, where the kernel
  * leaves that to the daemon, as it does before a write of somebody without
