@@ -4,6 +4,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -63,6 +64,10 @@ const char *preload_word(enum mms_preload m) { return word_of(preload_words, (in
 const char *advice_word(enum mms_advice m) { return word_of(advice_words, (int)m); }
 const char *log_word(enum log_level m) { return word_of(log_words, (int)m); }
 
+#define SPIN_UNSET UINT_MAX
+#define SPIN_DEFAULT 30u /* microseconds; measured, see HACKING */
+#define SPIN_MOST 1000u
+
 enum kind {
 	KIND_WORD,    /* one of words, into an enum */
 	KIND_FLAGWORD, /* one of words, into a bool */
@@ -73,6 +78,7 @@ enum kind {
 	KIND_JOURNAL, /* a directory, or no value */
 	KIND_WINDOW,
 	KIND_THREADS,
+	KIND_MICROSECONDS, /* a whole number from 0, into an unsigned */
 	KIND_PASS,    /* for the mount itself: no value */
 	KIND_PASS_VALUE,
 	KIND_IGNORE,  /* mount(8)'s own business: with or without a value */
@@ -107,6 +113,7 @@ static const struct option_spec specs[] = {
 	{"mlock", KIND_FLAG, AT(lock), NULL, 0, "no value"},
 	{"readahead", KIND_SIZE, AT(readahead), NULL, 0, "a size from 4K to 1G"},
 	{"threads", KIND_THREADS, AT(threads), NULL, 0, "a whole number from 1 to 1024"},
+	{"spin", KIND_MICROSECONDS, AT(spin_us), NULL, 0, "microseconds from 0 to 1000"},
 	{"clone_fd", KIND_FLAG, AT(clone_fd), NULL, 0, "no value"},
 	{"dump_data", KIND_FLAG, AT(dump_data), NULL, 0, "no value"},
 	{"seccomp", KIND_WORD, AT(filter), filter_words, 0, "kill, errno or off"},
@@ -243,7 +250,7 @@ static int parse_size(const char *text, uint64_t *ret)
 	return 0;
 }
 
-static int parse_count(const char *text, uint64_t max, uint64_t *ret)
+static int parse_count(const char *text, uint64_t min, uint64_t max, uint64_t *ret)
 {
 	char *end;
 	unsigned long long n;
@@ -252,7 +259,7 @@ static int parse_count(const char *text, uint64_t max, uint64_t *ret)
 		return -EINVAL;
 	errno = 0;
 	n = strtoull(text, &end, 10);
-	if (errno || *end || n < 1 || n > max)
+	if (errno || *end || n < min || n > max)
 		return -EINVAL;
 	*ret = n;
 	return 0;
@@ -319,7 +326,7 @@ static int store_value(struct options *o, const struct option_spec *s, const cha
 		*(uint64_t *)field = n;
 		return 0;
 	case KIND_COUNT:
-		return parse_count(value, INT64_MAX, field);
+		return parse_count(value, 1, INT64_MAX, field);
 	case KIND_SECONDS:
 		return parse_seconds(value, s->min_seconds, field);
 	case KIND_WINDOW:
@@ -330,7 +337,9 @@ static int store_value(struct options *o, const struct option_spec *s, const cha
 		*(unsigned *)field = (unsigned)__builtin_ctzll(n);
 		return 0;
 	case KIND_THREADS:
-		rc = parse_count(value, 1024, &n);
+	case KIND_MICROSECONDS:
+		rc = s->kind == KIND_THREADS ? parse_count(value, 1, 1024, &n) :
+					       parse_count(value, 0, SPIN_MOST, &n);
 		if (!rc)
 			*(unsigned *)field = (unsigned)n;
 		return rc;
@@ -487,6 +496,7 @@ static void set_defaults(struct options *o)
 	o->journal_max_record = 128u << 10;
 	o->readahead = 1 << 20;
 	o->threads = 0;
+	o->spin_us = SPIN_UNSET;
 	o->attr_timeout = o->entry_timeout = o->negative_timeout = -1;
 	o->watch = true;
 	o->log_level = LOG_LEVEL_WARNING;
@@ -519,6 +529,14 @@ static int check_together(struct parser *p)
 #ifndef HAVE_FUSE_LOOP_CFG
 	if (o->threads)
 		return refuse(p, "threads= needs libfuse 3.12 or newer, and this build has an older one");
+#endif
+#ifdef HAVE_FUSE_CUSTOM_IO
+	if (o->spin_us == SPIN_UNSET)
+		o->spin_us = SPIN_DEFAULT;
+#else
+	if (o->spin_us != SPIN_UNSET && o->spin_us)
+		return refuse(p, "spin= needs libfuse 3.13 or newer, and this build has an older one");
+	o->spin_us = 0;
 #endif
 	/* With a journal they wait together for one flush. */
 	if (!o->threads)
@@ -671,6 +689,7 @@ const char *options_help(void)
 	       "  mlock              keep in memory what is mapped\n"
 	       "daemon\n"
 	       "  threads=N          most worker threads (10; with a journal 32)\n"
+	       "  spin=MICROSECONDS  a worker looks for the next request before it sleeps (30)\n"
 	       "  clone_fd           a device descriptor for each worker\n"
 	       "  seccomp=WORD       kill (default), errno or off: when a daemon of root makes\n"
 	       "                     a system call that it never makes\n"

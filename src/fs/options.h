@@ -45,6 +45,7 @@ struct options {
 	uint64_t max_read;       /* bytes; 0: the kernel's */
 	unsigned threads;
 	bool clone_fd;
+	unsigned spin_us;        /* see intake.h */
 	double attr_timeout, entry_timeout, negative_timeout; /* below 0: not given */
 	bool watch;
 	bool lock;               /* mapped regions stay in memory */

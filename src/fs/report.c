@@ -118,6 +118,8 @@ static size_t collect(struct number *out)
 	PUT("journal.live_records", j.live_records);
 	PUT("journal.live_bytes", j.live_bytes);
 	PUT("journal.size_bytes", j.size_bytes);
+	PUT("intake.looks", stats_get(INTAKE_LOOKS));
+	PUT("intake.found", stats_get(INTAKE_FOUND));
 	PUT("cache.dropped", stats_get(CACHE_DROPPED));
 	PUT("watch.own_events", stats_get(WATCH_OWN));
 	PUT("watch.foreign_events", stats_get(WATCH_FOREIGN));

@@ -7,6 +7,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "intake.h"
+
 #ifdef HAVE_FUSE_CUSTOM_IO
 
 static _Atomic(uint64_t) init_unique; /* 0: INIT was not seen yet, or is answered */
@@ -61,11 +63,15 @@ static void note_request(const char *buf, size_t len)
 
 static ssize_t wire_read(int fd, void *buf, size_t len, void *userdata)
 {
-	ssize_t n = read(fd, buf, len);
+	ssize_t n;
 
 	(void)userdata;
-	if (n > 0)
+	intake_wait(fd);
+	n = read(fd, buf, len);
+	if (n > 0) {
+		intake_took();
 		note_request(buf, (size_t)n);
+	}
 	return n;
 }
 
@@ -102,6 +108,7 @@ int wire_attach(void)
 {
 	static const struct fuse_custom_io io = {.writev = wire_writev, .read = wire_read};
 
+	intake_start();
 	return fuse_session_custom_io(fs.session, &io, fuse_session_fd(fs.session));
 }
 
