@@ -280,7 +280,9 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
 	}
 	recorded = is_recorded(inode, fd, attr, to_set);
 	before = own_change_begin(inode, fd);
-	rc = set_attributes(req, inode, fd, attr, to_set);
+	/* A change of nothing is how the kernel says that somebody is about to write who
+	 * may not leave set-id bits behind (__remove_privs() with HANDLE_KILLPRIV_V2). */
+	rc = to_set ? set_attributes(req, inode, fd, attr, to_set) : kill_privileges(req, inode, fd);
 	own_change_end(inode, fd, before);
 	inode_fd_put(inode);
 	if (to_set != FUSE_SET_ATTR_MTIME && to_set != (FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_CTIME))

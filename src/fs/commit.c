@@ -11,6 +11,7 @@
 #include "durability.h"
 #include "journal.h"
 #include "log.h"
+#include "passthrough.h"
 #include "pending.h"
 #include "region.h"
 #include "stats.h"
@@ -252,11 +253,12 @@ int commit_synced(struct inode *inode, uint64_t upto)
  * A failed sync leaves pages clean that never reached the disk, and the
  * kernel's next one has nothing to say of them. The store remembers that for
  * as long as the file is open; here it is remembered of files that it does not
- * have, and past their close, until they are cut to nothing and written anew.
+ * have, or whose writes it does not see, and past their close, until they are
+ * cut to nothing and written anew.
  */
 static int note_failure(struct inode *inode, const struct mms_file *file, int rc)
 {
-	if (rc && !file && S_ISREG(inode->type))
+	if (rc && (!file || passthrough_has(inode)) && S_ISREG(inode->type))
 		atomic_store(&inode->sync_error, rc);
 	return rc;
 }

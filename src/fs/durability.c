@@ -13,6 +13,7 @@
 #include "leases.h"
 #include "log.h"
 #include "own.h"
+#include "passthrough.h"
 #include "region.h"
 #include "stats.h"
 
@@ -285,7 +286,7 @@ void kernel_flush(void)
 	/* close(2) flushed the files that nobody has open for writing any more.
 	 * A descriptor on MNT makes umount(8) say EBUSY; while somebody writes
 	 * it would say so anyway. */
-	if (fs.options.cache == CACHE_NONE || !regions_have_writers() || !own_begin())
+	if (fs.options.cache == CACHE_NONE || fs.passthrough || !regions_have_writers() || !own_begin())
 		return;
 	/* Held while requests to ourselves are answered by the workers, which
 	 * never take it. */
@@ -357,7 +358,7 @@ static void before_pass(void *arg)
 	kernel_flush();
 	checkpoint_before_pass();
 	mms_pool_stats(fs.pool, &s);
-	if (regions_take_full_sync() || s.dirty_files > MANY_FILES)
+	if (regions_take_full_sync() || passthrough_writes() || s.dirty_files > MANY_FILES)
 		full_sync();
 	sync_directories();
 }

@@ -15,6 +15,7 @@
 #include "durability.h"
 #include "fdcache.h"
 #include "naming.h"
+#include "passthrough.h"
 #include "region.h"
 #include "stats.h"
 
@@ -47,6 +48,7 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		return;
 	}
 	fill_info(fi, h, fresh);
+	passthrough_open(h);
 	if (fuse_reply_open(req, fi))
 		region_close(h);
 }
@@ -153,6 +155,7 @@ void op_create(fuse_req_t req, fuse_ino_t parent_ino, const char *name, mode_t m
 	}
 	fill_info(fi, h, true);
 	entry_fill(&e, parent, inode, &st);
+	passthrough_open(h);
 	if (fuse_reply_create(req, &e, fi)) {
 		region_close(h);
 		inode_forget(inode, 1);
@@ -171,6 +174,7 @@ static int flush_handle(struct handle *h)
 	struct inode *inode = h->inode;
 	int rc = 0, error;
 
+	passthrough_dirtied(h);
 	if (h->region && h->writer) {
 		rc = mms_touch(h->region->file);
 		inode_mtime_settle(inode, mms_fd(h->region->file));

@@ -49,6 +49,7 @@ struct fs {
 	bool handles;              /* inodes are found by file handle */
 	bool writeback;            /* the kernel granted the write-back cache */
 	bool watch;                /* what others change in BACKING is heard of: watch.h */
+	bool passthrough;          /* the kernel granted it: see passthrough.h */
 	bool epochs;               /* the kernel can drop all entries at once */
 	unsigned fd_limit;         /* RLIMIT_NOFILE in force */
 	uint64_t started_ms;

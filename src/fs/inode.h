@@ -70,6 +70,8 @@ struct inode {
 	int wb_error;              /* the last of them */
 	bool wb_seen;              /* some handle has reported it */
 	bool listing_old;          /* directory: a listing that is kept is not to be used */
+	unsigned passes;           /* handles counted by passthrough.c */
+	int backing;               /* of them: the kernel's id, or that there is none */
 	unsigned listings;         /* directory: open to read what the kernel may keep */
 
 	atomic_bool wrote;         /* the mount changed the file since the stamp was taken */

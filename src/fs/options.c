@@ -103,6 +103,7 @@ static const struct option_spec specs[] = {
 	{"journal_size", KIND_SIZE, AT(journal_size), NULL, 0, "a size from 1M to 16G"},
 	{"journal_max_record", KIND_SIZE, AT(journal_max_record), NULL, 0, "a size from 4K to 4M"},
 	{"cache", KIND_WORD, AT(cache), cache_words, 0, "back, through, shared or none"},
+	{"passthrough", KIND_FLAG, AT(passthrough), NULL, 0, "no value"},
 	{"io", KIND_WORD, AT(io), io_words, 0, "auto, mmap or pread"},
 	{"write", KIND_WORD, AT(put), put_words, 0, "auto, mmap or pwrite"},
 	{"window", KIND_WINDOW, AT(window_shift), NULL, 0, "a power of two from 1M to 1T"},
@@ -502,10 +503,37 @@ static void set_defaults(struct options *o)
 	o->log_level = LOG_LEVEL_WARNING;
 }
 
+/* What the daemon must see, or the kernel keep, cannot be passed by it. */
+static int check_passthrough(struct parser *p)
+{
+	struct options *o = p->o;
+
+	if (!o->passthrough)
+		return 0;
+#ifndef HAVE_FUSE_CUSTOM_IO
+	return refuse(p, "passthrough needs libfuse 3.13 or newer, and this build has an older one");
+#endif
+	if (o->cache != CACHE_DEFAULT && o->cache != CACHE_THROUGH)
+		return refuse(p, "passthrough and cache=%s exclude each other: what is read and written "
+				 "is BACKING's own page cache; leave cache= out",
+			      cache_word(o->cache));
+	if (o->sync == MMS_SYNC_IMMEDIATE)
+		return refuse(p, "passthrough and sync=immediate exclude each other: the daemon does not "
+				 "see a write that it would have to make durable; use another sync=, or "
+				 "leave passthrough out");
+	if (o->journal)
+		return refuse(p, "passthrough and journal exclude each other: the daemon does not see the "
+				 "data that a record needs; leave one of them out");
+	o->cache = CACHE_THROUGH;
+	return 0;
+}
+
 static int check_together(struct parser *p)
 {
 	struct options *o = p->o;
 
+	if (check_passthrough(p))
+		return -EINVAL;
 	if (o->cache == CACHE_DEFAULT)
 		o->cache = o->sync == MMS_SYNC_IMMEDIATE ? CACHE_THROUGH : CACHE_BACK;
 	if (o->sync == MMS_SYNC_IMMEDIATE && o->cache == CACHE_BACK)
@@ -673,6 +701,7 @@ const char *options_help(void)
 	       "caching\n"
 	       "  cache=WORD         back (default), through (default if sync=immediate),\n"
 	       "                     shared (others change BACKING too) or none\n"
+	       "  passthrough        reads and writes pass by the daemon (root, Linux 6.9 and newer)\n"
 	       "  watch=WORD         auto (default): what others change in BACKING is dropped\n"
 	       "                     from the cache at once; or off\n"
 	       "  attr_timeout=S, entry_timeout=S, negative_timeout=S   (a day where it is\n"

@@ -32,6 +32,7 @@ struct options {
 	char *journal_path;      /* absolute or relative, owned; NULL: in BACKING/.mmapfs */
 	uint64_t journal_size;   /* bytes */
 	uint64_t journal_max_record; /* bytes */
+	bool passthrough;
 	enum cache_mode cache;   /* never CACHE_DEFAULT after options_parse() */
 	enum mms_io io;
 	enum mms_put put;

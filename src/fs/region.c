@@ -12,6 +12,7 @@
 #include "commit.h"
 #include "durability.h"
 #include "log.h"
+#include "passthrough.h"
 #include "stats.h"
 
 static struct regions {
@@ -121,6 +122,8 @@ static void synced(struct mms_file *file, void *cookie, int result)
 	pthread_mutex_lock(&inode->lock);
 	if (result)
 		note_error_locked(inode, result);
+	if (result && inode->passes) /* what is written anew is not seen */
+		atomic_store(&inode->sync_error, result);
 	/* Somebody who detached it meanwhile closes it too. */
 	last = inode->region == r && r->opens == 0 && !mms_is_dirty(file);
 	if (last) {
@@ -398,6 +401,7 @@ static void close_region(struct handle *h)
 	struct inode *inode = h->inode;
 	bool last = false, dirty;
 
+	passthrough_dirtied(h);
 	if (h->writer && mms_is_dirty(r->file))
 		flush_last(h);
 	if (h->writer && atomic_load(&inode->wrote)) {
@@ -428,6 +432,7 @@ void region_close(struct handle *h)
 {
 	kept_remove(&h->kept);
 	atomic_fetch_sub(&regions.handle_count, 1);
+	passthrough_close(h);
 	if (h->region)
 		close_region(h);
 	else

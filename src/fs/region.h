@@ -35,6 +35,7 @@ struct handle {
 	int bare_fd;           /* see open_bare(); else -1 */
 	bool direct;           /* the kernel does not cache it */
 	bool writer;
+	bool passed;           /* counted in inode.passes */
 	uint32_t err_seen;     /* inode.lock: wb_seq last reported */
 };
 

@@ -118,6 +118,8 @@ static size_t collect(struct number *out)
 	PUT("journal.live_records", j.live_records);
 	PUT("journal.live_bytes", j.live_bytes);
 	PUT("journal.size_bytes", j.size_bytes);
+	PUT("passthrough.opens", stats_get(PASSTHROUGH_OPENS));
+	PUT("passthrough.refused", stats_get(PASSTHROUGH_REFUSED));
 	PUT("intake.looks", stats_get(INTAKE_LOOKS));
 	PUT("intake.found", stats_get(INTAKE_FOUND));
 	PUT("cache.dropped", stats_get(CACHE_DROPPED));

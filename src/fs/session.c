@@ -23,6 +23,7 @@
 #include "stats.h"
 #include "task.h"
 #include "watch.h"
+#include "wire.h"
 
 #define MAX_BACKGROUND 64
 
@@ -54,6 +55,7 @@ void session_init(void *userdata, struct fuse_conn_info *conn)
 	(void)userdata;
 	conn->want = wanted(conn);
 	fs.writeback = conn->want & FUSE_CAP_WRITEBACK_CACHE;
+	fs.passthrough = fs.options.passthrough && wire_pass_is_offered();
 	conn->max_read = (unsigned)fs.options.max_read; /* libfuse wants it twice */
 	conn->max_background = MAX_BACKGROUND;
 	conn->congestion_threshold = MAX_BACKGROUND * 3 / 4;
@@ -114,6 +116,13 @@ static void ask(const struct starter *s)
 		log_error("the mount at %s does not answer: %s", fs.mountpoint, strerror(errno));
 		if (fd >= 0)
 			close(fd);
+		kill(getpid(), SIGTERM);
+		return;
+	}
+	if (fs.options.passthrough && !fs.passthrough) {
+		log_error("the kernel has no passthrough for FUSE mounts; it needs Linux 6.9 or newer "
+			  "with CONFIG_FUSE_PASSTHROUGH: leave the option passthrough out");
+		close(fd);
 		kill(getpid(), SIGTERM);
 		return;
 	}

@@ -10,6 +10,7 @@
 #include "commit.h"
 #include "creds.h"
 #include "durability.h"
+#include "passthrough.h"
 #include "region.h"
 #include "stats.h"
 #include "task.h"
@@ -104,7 +105,7 @@ static bool kernel_may_hold(struct inode *inode)
 {
 	bool may;
 
-	if (fs.options.cache == CACHE_NONE)
+	if (fs.options.cache == CACHE_NONE || passthrough_has(inode))
 		return false;
 	pthread_mutex_lock(&inode->lock);
 	may = inode->region && inode->region->writers;

@@ -36,6 +36,8 @@ enum counter {
 	JOURNAL_NAMES,
 	JOURNAL_COMMITTED,      /* syncs that the journal answered */
 	JOURNAL_BYPASSED,       /* and those that were real */
+	PASSTHROUGH_OPENS,
+	PASSTHROUGH_REFUSED,    /* by the kernel, for a file */
 	INTAKE_LOOKS,           /* for a request before sleeping for it */
 	INTAKE_FOUND,
 	CACHE_DROPPED,          /* opens that found the file changed beneath the mount */

@@ -7,6 +7,7 @@
 #include "invalidate.h"
 #include "log.h"
 #include "ops.h"
+#include "passthrough.h"
 #include "region.h"
 #include "resync.h"
 #include "stats.h"
@@ -58,7 +59,7 @@ void watch_apply_change(const struct watch_change *c)
 		capability_forget(c->inode);
 	if (fs.writeback && S_ISREG(c->inode->type))
 		refresh(c);
-	else if ((c->what & WATCH_DATA) && S_ISREG(c->inode->type))
+	else if ((c->what & WATCH_DATA) && S_ISREG(c->inode->type) && !passthrough_has(c->inode))
 		invalidate_data(c->inode);
 	else if (S_ISDIR(c->inode->type))
 		drop_listing(c->inode);

@@ -89,6 +89,15 @@ rows()
 	sqlite-none ext4 sync=periodic,cache=none sqlite journal=delete sync=extra
 	sqlite-immediate ext4 sync=immediate sqlite journal=delete sync=full ack=write
 
+	pass-fsync ext4 sync=periodic,passthrough mix threads=4 ack=fsync
+	pass-replace ext4 sync=periodic,passthrough replace threads=4 ack=fsync
+	pass-osync ext4 sync=periodic,passthrough churn threads=4 ack=osync
+	pass-msync ext4 sync=periodic,passthrough overwrite threads=2 ack=msync
+	pass-lazy ext4 sync=lazy,passthrough mix threads=4 ack=close
+	pass-time ext4 sync=periodic,sync_interval=0.2,passthrough mix threads=4 ack=time window=1200
+	pass-control ext4 sync=never,passthrough mix threads=4 ack=control steps=200
+	pass-sqlite ext4 sync=periodic,passthrough sqlite journal=wal sync=full
+
 	xfs-mix xfs sync=periodic mix threads=4 ack=fsync
 	xfs-immediate xfs sync=immediate mix threads=4 ack=write
 	xfs-sqlite xfs sync=periodic sqlite journal=wal sync=full
@@ -98,14 +107,14 @@ rows()
 }
 
 # Every row of mmapfs with a journal as well, where the daemon has one; of their recoveries every
-# fourth is cut. But for fsync=defer, which it excludes, and btrfs: bare btrfs (Linux 6.18) brings
+# fourth is cut. But for fsync=defer and passthrough, which it excludes, and btrfs: bare btrfs (Linux 6.18) brings
 # back names that were removed durably when a syncfs, as a checkpoint makes it, runs beside the
 # fsync of their directory. That was seen in native-btrfs with "sync -f" in a loop beside it.
 all_rows()
 {
 	rows | sed 's/^/- /'
 	has_journal || return
-	rows | awk '$2 != "btrfs" && $3 !~ /^native|defer/ {
+	rows | awk '$2 != "btrfs" && $3 !~ /^native|defer|passthrough/ {
 		print "journal,journal_size=8M", "journal-" $0 }'
 }
 
