@@ -9,8 +9,12 @@
  * from then until all are closed that may do so, nobody uses what is kept, and
  * who opens it next drops it once more.
  *
- * It is kept only if it came with the attributes: from names alone, a program
- * that asks for attributes next would have to look up one after the other.
+ * With an entry's attributes a listing costs several times as much, and makes the
+ * kernel know each file; without them, a program that wants them looks up one
+ * after the other, which costs still more. The kernel asks for them at the start
+ * of every directory, so it is found out here: names alone, unless entries of this
+ * directory were looked up since it was so listed, or those of another one of late.
+ * What the kernel asks for further on is wanted.
  */
 #include "ops.h"
 
@@ -40,6 +44,11 @@ struct dirent_raw {
 	uint8_t type;
 	char name[];
 };
+
+#define WANTED_FROM 4u /* lookups after a listing of names */
+#define WANTED_FOR 64u /* listings after that; then it is tried anew */
+
+static atomic_uint wanted; /* for so many listings yet attributes are */
 
 struct dir {
 	struct kept kept;
@@ -95,6 +104,28 @@ void dir_listing_is_old(struct inode *inode)
 	pthread_mutex_lock(&inode->lock);
 	inode->listing_old = true;
 	pthread_mutex_unlock(&inode->lock);
+}
+
+void dir_looked_up(struct inode *inode)
+{
+	if (!atomic_load_explicit(&inode->looked_up, memory_order_relaxed) ||
+	    atomic_fetch_add_explicit(&inode->looked_up, 1, memory_order_relaxed) != WANTED_FROM)
+		return;
+	atomic_store_explicit(&wanted, WANTED_FOR, memory_order_relaxed);
+	dir_listing_is_old(inode); /* the next one is to bring the others */
+}
+
+/* Whether the listing of inode that begins here comes with attributes. */
+static bool attributes_wanted(struct inode *inode)
+{
+	unsigned left = atomic_load_explicit(&wanted, memory_order_relaxed);
+	bool yes = left || atomic_load_explicit(&inode->looked_up, memory_order_relaxed) > WANTED_FROM;
+
+	if (left)
+		atomic_store_explicit(&wanted, left - 1, memory_order_relaxed);
+	/* Counting begins with a listing of names, at 1. */
+	atomic_store_explicit(&inode->looked_up, yes ? 0 : 1, memory_order_relaxed);
+	return yes;
 }
 
 static int dir_open_locked(struct dir *d)
@@ -226,7 +257,8 @@ struct filling {
 	struct inode *inode;
 	char *buf;
 	size_t size, used;
-	bool plus;
+	bool plus;       /* the form of the reply */
+	bool attributes; /* whether it has them */
 };
 
 /* Adds an entry with its attributes, counting a lookup as the kernel will. */
@@ -239,7 +271,7 @@ static int add_plus(struct filling *f, const struct dirent_raw *raw)
 	size_t need;
 	int rc;
 
-	if (!is_dots(raw->name)) {
+	if (f->attributes && !is_dots(raw->name)) {
 		/* Where something is mounted, the number is of what is beneath. */
 		rc = inode_is_known(f->inode->id.dev, raw->ino) ?
 			     inode_lookup(f->inode, raw->name, &child, &st) :
@@ -338,10 +370,9 @@ static void read_directory(fuse_req_t req, fuse_ino_t ino, size_t size, off_t of
 		/* Held over reads of BACKING's directory: only readers of the same
 		 * open directory wait, and they share its position. */
 		pthread_mutex_lock(&d->lock);
+		f.attributes = plus && (off || attributes_wanted(f.inode));
 		rc = fill(d, &f, off);
 		pthread_mutex_unlock(&d->lock);
-		if (!plus && f.used && d->keeps)
-			dir_listing_is_old(f.inode);
 	}
 	if (rc)
 		reply_result(req, rc);

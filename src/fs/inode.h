@@ -78,6 +78,7 @@ struct inode {
 	atomic_bool mtime_moved;   /* by data written back since kernel_mtime was set */
 	atomic_int capability;     /* security.capability: see xattr.c */
 	atomic_bool dir_dirty;     /* directory: on the list of dirs.h */
+	atomic_uint looked_up;     /* directory: see dir.c; 0: not since it was listed with attributes */
 	atomic_int watched;        /* enum watched (watch.h); changed under the marks lock */
 	atomic_bool heard;         /* not a directory: what others do to it makes events */
 	struct commit *commit;     /* constant: see commit.h; NULL: no journal for it */

@@ -129,6 +129,9 @@ bool request_kills(fuse_req_t req);
  * the sync mode owes. 0 or negative errno. */
 int range_changed(struct handle *h, off_t off, off_t len);
 
+/* An entry of the directory was looked up by itself. */
+void dir_looked_up(struct inode *inode);
+
 /* The directory's listing is not to be used any more if the kernel keeps one. To
  * be called before the kernel is told to drop it. */
 void dir_listing_is_old(struct inode *inode);

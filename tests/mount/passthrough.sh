@@ -28,7 +28,7 @@ if user_can_mount; then
 	check "and says why" grep -q 'passthrough needs root' "$WORK/err"
 	is_root && chown root:root "$BACKING" "$MNT" "$ASIDE" "$HOME"
 fi
-is_root || { finish; exit; }
+is_root || finish
 awk -F '[.-]' '{ exit !($1 > 6 || ($1 == 6 && $2 >= 9)) }' /proc/sys/kernel/osrelease ||
 	skip "needs Linux 6.9"
 
@@ -90,7 +90,6 @@ others_change()
 
 syncs_hold()
 {
-	local before
 	fd_start q
 	trace_start
 	fd q open 0 "$MNT/asked" rw,creat
