@@ -10,6 +10,7 @@
 #include "commit.h"
 #include "creds.h"
 #include "durability.h"
+#include "latency.h"
 #include "region.h"
 #include "stats.h"
 #include "task.h"
@@ -61,6 +62,7 @@ struct seeking {
 	int fd;
 	off_t off;
 	int whence;
+	struct latency_mark mark;
 };
 
 static void reply_seek(fuse_req_t req, int fd, off_t off, int whence)
@@ -79,6 +81,7 @@ static void seek_after_flush(void *arg)
 
 	kernel_flush_inode(s->inode);
 	reply_seek(s->req, s->fd, s->off, s->whence);
+	latency_finish(s->mark);
 	free(s);
 }
 
@@ -92,10 +95,12 @@ static int seek_flushed(fuse_req_t req, struct inode *inode, int fd, off_t off, 
 
 	if (!s)
 		return -ENOMEM;
-	*s = (struct seeking){req, inode, fd, off, whence};
+	*s = (struct seeking){req, inode, fd, off, whence, latency_leave()};
 	rc = task_start(seek_after_flush, s);
-	if (rc)
+	if (rc) {
+		latency_return(s->mark);
 		free(s);
+	}
 	return rc;
 }
 
