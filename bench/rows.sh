@@ -22,6 +22,7 @@ io() {
 io_failed() { # ROW SYSTEM
 	local why
 	why=$(head -n 1 "$work/io.log")
+	why=${why//$work\//}
 	case $2 in
 	native | mmapfs* | floor*) complain "$1, $2: $why" ;;
 	*)
@@ -222,7 +223,7 @@ measure_write() { # ROW SYSTEM REPETITION
 	*-fsync) command=(seqwrite "$file" "$write_seed" "$bytes" fsync) ;;
 	*-rand) command=(randwrite "$file" "$write_seed" "$bytes" close) ;;
 	write1m*)
-		bytes=$((4 * write_bytes))
+		bytes=$((2 * write_bytes))
 		command=(seqwrite "$file" "$write_seed" "$bytes" close "$MIB") ;;
 	mapwrite)
 		bytes=$map_bytes
