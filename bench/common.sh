@@ -24,6 +24,25 @@ say() {
 	printf '%s\n' "$*" >&2
 }
 
+note_once() {
+	local note
+	for note in "${notes[@]}"; do
+		[ "$note" != "$1" ] || return 0
+	done
+	notes+=("$1")
+}
+
+# What a neighbour cannot do the table says; it is no failure of ours.
+blame() { # SYSTEM TEXT
+	case $1 in
+	native | eatmydata | mmapfs* | floor*) complain "$2" ;;
+	*)
+		note_once "$2"
+		say "$2"
+		;;
+	esac
+}
+
 # Sets $repetitions and $dir.
 check_common_arguments() { # QUICK ONLY CSV
 	local row

@@ -65,7 +65,7 @@ measure_create() { # ROW SYSTEM REPETITION
 # next step, or all would wait for it there.
 check_created() { # ROW SYSTEM DIR
 	[[ $2 != floor* ]] || return 0
-	[ "$2" = native ] || sync -f "$3"
+	[ "$2" = native ] || sync_mount "$2" "$3" || io_failed "$1" "$2" || return 1
 	tree_io 'read' "$backing/$(basename "$3")" "$small_count" "$SMALL_BYTES" 1 >/dev/null ||
 		io_failed "$1, BACKING" "$2"
 }
@@ -190,7 +190,7 @@ measure_tar() { # ROW SYSTEM REPETITION
 
 check_extracted() { # ROW SYSTEM DIR
 	[[ $2 != floor* ]] || return 0
-	[ "$2" = native ] || sync -f "$(mnt_of "$2")/$3"
+	[ "$2" = native ] || sync_mount "$2" "$(mnt_of "$2")/$3" || io_failed "$1" "$2" || return 1
 	tar -df "$work/tree.tar" -C "$backing/$3" >"$work/io.log" 2>&1 || io_failed "$1, BACKING" "$2"
 }
 

@@ -41,7 +41,7 @@ measure_fio() { # ROW SYSTEM REPETITION
 		complain "$1, $2: the file has another size than before"
 		return 1
 	}
-	sync -f "$file"
+	sync_mount "$2" "$file" || io_failed "$1" "$2"
 }
 
 # -------------------------------------------------------------- PostgreSQL

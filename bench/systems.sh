@@ -167,12 +167,12 @@ start_system() { # SYSTEM
 	until is_mounted "$mnt"; do
 		n=$((n + 1))
 		if ! kill -0 "${daemon_pid[$1]}" 2>/dev/null; then
-			complain "$1 does not mount: $(tail -n 1 "$work/log.$1")"
+			blame "$1" "$1 does not mount: $(tail -n 1 "$work/log.$1")"
 			unset "daemon_pid[$1]"
 			return 1
 		fi
 		[ "$n" -le 3000 ] || {
-			complain "$1 does not mount in half a minute"
+			blame "$1" "$1 does not mount in half a minute"
 			kill -TERM "${daemon_pid[$1]}"
 			stop_system "$1"
 			return 1
@@ -180,7 +180,7 @@ start_system() { # SYSTEM
 		sleep 0.01
 	done
 	timeout --foreground 10 stat "$mnt" >/dev/null || {
-		complain "$1 is mounted and does not answer"
+		blame "$1" "$1 is mounted and does not answer"
 		return 1
 	}
 	answered[$1]=yes
@@ -246,7 +246,7 @@ stop_system() { # SYSTEM
 	wait "$pid" 2>/dev/null
 	status=$?
 	[ "$status" -eq 0 ] || [ -z "${answered[$1]-}" ] ||
-		complain "the daemon of $1 ended with status $status"
+		blame "$1" "the daemon of $1 ended with status $status"
 	unset "daemon_pid[$1]" "answered[$1]"
 }
 
