@@ -31,6 +31,10 @@ int complain_error(const struct mms_error *err);
 /* A name as part of a line: what is no printable ASCII becomes \xNN, and so do \ and ". */
 void print_quoted(const char *text);
 
+/* A string of JSON. A path is bytes, and JSON is text: what is no ASCII is written as the code point of
+ * its byte. */
+void print_json_string(const char *text);
+
 int command_status(struct where *w, bool json);
 int command_dump(struct where *w);
 int command_replay(struct where *w);

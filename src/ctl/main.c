@@ -1,25 +1,35 @@
 /* SPDX-License-Identifier: MIT */
-/* mmapfsctl: what can be done about a backing directory without a mount */
+/* mmapfsctl: what can be done about a backing directory without a mount, and what a mount says */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "ctl.h"
+#include "mount.h"
 
 static const char help[] =
-	"Usage: mmapfsctl journal status [--json] DIR\n"
+	"Usage: mmapfsctl status [--json] MNT\n"
+	"       mmapfsctl stats [--json] [--interval SECONDS] MNT\n"
+	"       mmapfsctl journal status [--json] DIR\n"
 	"       mmapfsctl journal dump DIR\n"
 	"       mmapfsctl journal replay DIR\n"
 	"\n"
+	"MNT is the mount point of an mmapfs mount.\n"
+	"\n"
+	"  status   the options in force, how reads and writes are served, what is durable when\n"
+	"  stats    requests by kind and how long they took; bytes, faults, syncs, the journal\n"
+	"\n"
 	"DIR is the backing directory of an mmapfs mount, which need not be mounted.\n"
 	"\n"
-	"  status   whether its journal has live records, and how many\n"
-	"  dump     prints each record of the journal on a line\n"
-	"  replay   brings the records into their files and empties the journal, as the\n"
-	"           next mount would; not while a daemon serves DIR\n"
+	"  journal status   whether its journal has live records, and how many\n"
+	"  journal dump     prints each record of the journal on a line\n"
+	"  journal replay   brings the records into their files and empties the journal, as the\n"
+	"                   next mount would; not while a daemon serves DIR\n"
 	"\n"
-	"  --json     status as one JSON object\n"
-	"  --help     prints this\n"
-	"  --version  prints the version\n"
+	"  --interval SECONDS  stats of what comes within that time, instead of all since the mount\n"
+	"  --json              status and stats as one JSON object\n"
+	"  --help              prints this\n"
+	"  --version           prints the version\n"
 	"\n"
 	"Exit status: 0 done, 1 failed, 2 wrong usage, 3 the journal is damaged.\n";
 
@@ -31,6 +41,15 @@ static int usage(const char *what, const char *value)
 {
 	complain("%s \"%s\"; mmapfsctl --help says what there is", what, value);
 	return EXIT_USAGE;
+}
+
+static int finish(int r)
+{
+	if (fflush(stdout) || ferror(stdout)) {
+		complain("cannot write to standard output");
+		return EXIT_FAILED;
+	}
+	return r;
 }
 
 static int run(enum command command, const char *dir, bool json)
@@ -45,21 +64,15 @@ static int run(enum command command, const char *dir, bool json)
 			r = command == DUMP ? command_dump(&w) : command_replay(&w);
 	}
 	where_close(&w);
-	if (fflush(stdout) || ferror(stdout)) {
-		complain("cannot write to standard output");
-		return EXIT_FAILED;
-	}
-	return r;
+	return finish(r);
 }
 
-static int parse(int argc, char **argv, bool json)
+static int parse_journal(int argc, char **argv, bool json)
 {
 	unsigned command;
 
 	if (argc < 2)
-		return usage("a command is missing after", argc ? argv[0] : "mmapfsctl");
-	if (strcmp(argv[0], "journal") != 0)
-		return usage("unknown object", argv[0]);
+		return usage("a command is missing after", argv[0]);
 	for (command = 0; command < COMMANDS; command++)
 		if (!strcmp(argv[1], names[command]))
 			break;
@@ -74,9 +87,44 @@ static int parse(int argc, char **argv, bool json)
 	return run((enum command)command, argv[2], json);
 }
 
+/* status and stats of a mount. interval: NULL, or its text. */
+static int parse_mount(int argc, char **argv, bool json, const char *interval)
+{
+	bool stats = !strcmp(argv[0], "stats");
+	double seconds = 0;
+	char *end = NULL;
+
+	if (interval && !stats)
+		return usage("--interval does not go with", argv[0]);
+	if (interval) {
+		seconds = strtod(interval, &end);
+		if (end == interval || *end || !(seconds >= 0.01 && seconds <= 86400))
+			return usage("--interval takes seconds, from 0.01 to 86400, not", interval);
+	}
+	if (argc < 2)
+		return usage("MNT is missing after", argv[0]);
+	if (argc > 2)
+		return usage("one MNT, and nothing after it, but there is", argv[2]);
+	return finish(stats ? command_stats(argv[1], json, seconds) : command_mount_status(argv[1], json));
+}
+
+static int parse(int argc, char **argv, bool json, const char *interval)
+{
+	if (!argc)
+		return usage("a command is missing after", "mmapfsctl");
+	if (!strcmp(argv[0], "status") || !strcmp(argv[0], "stats"))
+		return parse_mount(argc, argv, json, interval);
+	if (strcmp(argv[0], "journal") != 0)
+		return usage("unknown command", argv[0]);
+	if (interval)
+		return usage("--interval does not go with", argv[0]);
+	return parse_journal(argc, argv, json);
+}
+
 int main(int argc, char **argv)
 {
 	char *words[8];
+	const char *interval = NULL;
 	int n = 0;
 	bool json = false, options = true;
 
@@ -93,10 +141,12 @@ int main(int argc, char **argv)
 			options = false;
 		else if (options && !strcmp(argv[i], "--json"))
 			json = true;
+		else if (options && !strcmp(argv[i], "--interval") && i + 1 < argc)
+			interval = argv[++i];
 		else if (options && argv[i][0] == '-')
 			return usage("unknown option", argv[i]);
 		else if (n < 8)
 			words[n++] = argv[i];
 	}
-	return parse(n, words, json);
+	return parse(n, words, json, interval);
 }

@@ -62,21 +62,6 @@ static int look(struct where *w, struct status *s)
 	return r ? complain_error(&err) : EXIT_DONE;
 }
 
-/* A path is bytes, and JSON is text: what is no ASCII is written as the code point of its byte. */
-static void print_json_string(const char *text)
-{
-	putchar('"');
-	for (; *text; text++) {
-		unsigned char c = (unsigned char)*text;
-
-		if (c < 0x20 || c >= 0x7f || c == '"' || c == '\\')
-			printf("\\u%04x", c);
-		else
-			putchar(c);
-	}
-	putchar('"');
-}
-
 static void print_json(const struct where *w, const struct status *s)
 {
 	printf("{\"journal\": ");

@@ -45,6 +45,20 @@ void print_quoted(const char *text)
 	putchar('"');
 }
 
+void print_json_string(const char *text)
+{
+	putchar('"');
+	for (; *text; text++) {
+		unsigned char c = (unsigned char)*text;
+
+		if (c < 0x20 || c >= 0x7f || c == '"' || c == '\\')
+			printf("\\u%04x", c);
+		else
+			putchar(c);
+	}
+	putchar('"');
+}
+
 static void say(void *arg, enum journal_level level, const char *text)
 {
 	(void)arg;

@@ -10,6 +10,7 @@
 
 #include "durability.h"
 #include "journal.h"
+#include "latency.h"
 #include "log.h"
 #include "passthrough.h"
 #include "pending.h"
@@ -366,11 +367,13 @@ struct committing {
 	int touched;
 	void (*done)(void *arg, int result);
 	void *arg;
+	struct latency_mark mark;
 };
 
 static void committing_end(struct committing *c, int rc)
 {
 	c->done(c->arg, rc ? rc : c->touched);
+	latency_finish(c->mark);
 	free(c);
 }
 
@@ -403,8 +406,9 @@ void commit_handle_then(struct handle *h, bool datasync, void (*done)(void *arg,
 		done(arg, commit_handle(h, datasync));
 		return;
 	}
-	*c = (struct committing){h, file ? mms_touch(file) : 0, done, arg};
+	*c = (struct committing){.h = h, .touched = file ? mms_touch(file) : 0, .done = done, .arg = arg};
 	if (left_to_journal(h->inode, handle_fd(h), file, datasync, &seq, &rc)) {
+		c->mark = latency_leave();
 		journal_commit_then(fs.journal, seq, committed, c);
 		return;
 	}

@@ -10,6 +10,7 @@
 
 #include "confine.h"
 #include "inode.h"
+#include "latency.h"
 #include "lifetime.h"
 #include "journal.h"
 #include "recovery.h"
@@ -158,12 +159,38 @@ static char *print(void (*put)(FILE *f, const struct number *numbers, size_t n),
 	return text;
 }
 
+/* In nanoseconds. The buckets are there so that who reads twice can take the difference. */
+static void put_latency(FILE *f, const char *name, const struct latency *l)
+{
+	static const struct {
+		const char *name;
+		unsigned permille;
+	} quantiles[] = {{"p50", 500}, {"p90", 900}, {"p99", 990}};
+
+	for (size_t i = 0; i < sizeof(quantiles) / sizeof(quantiles[0]); i++) {
+		uint64_t ns = histogram_quantile(l->counts, quantiles[i].permille);
+
+		fprintf(f, "latency.%s.%s_ns %" PRIu64 "\n", name, quantiles[i].name,
+			ns < l->max_ns ? ns : l->max_ns);
+	}
+	fprintf(f, "latency.%s.max_ns %" PRIu64 "\n", name, l->max_ns);
+	for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++)
+		if (l->counts[i])
+			fprintf(f, "bucket.%s.%" PRIu64 " %" PRIu64 "\n", name, histogram_low(i),
+				l->counts[i]);
+}
+
 static void put_stats(FILE *f, const struct number *numbers, size_t n)
 {
+	struct latency l;
+
 	for (size_t k = 0; k < n; k++)
 		fprintf(f, "%s %" PRIu64 "\n", numbers[k].name, numbers[k].value);
 	for (unsigned k = 0; k < OP_COUNT; k++)
 		fprintf(f, "op.%s %" PRIu64 "\n", op_names[k], stats_get((enum counter)k));
+	for (unsigned k = 0; k < OP_COUNT; k++)
+		if (latency_get((enum counter)k, &l))
+			put_latency(f, op_names[k], &l);
 }
 
 char *stats_text(size_t *ret_len)

@@ -11,6 +11,7 @@
 #include "creds.h"
 #include "durability.h"
 #include "passthrough.h"
+#include "latency.h"
 #include "region.h"
 #include "stats.h"
 #include "task.h"
@@ -62,6 +63,7 @@ struct seeking {
 	int fd;
 	off_t off;
 	int whence;
+	struct latency_mark mark;
 };
 
 static void reply_seek(fuse_req_t req, int fd, off_t off, int whence)
@@ -80,6 +82,7 @@ static void seek_after_flush(void *arg)
 
 	kernel_flush_inode(s->inode);
 	reply_seek(s->req, s->fd, s->off, s->whence);
+	latency_finish(s->mark);
 	free(s);
 }
 
@@ -93,10 +96,12 @@ static int seek_flushed(fuse_req_t req, struct inode *inode, int fd, off_t off, 
 
 	if (!s)
 		return -ENOMEM;
-	*s = (struct seeking){req, inode, fd, off, whence};
+	*s = (struct seeking){req, inode, fd, off, whence, latency_leave()};
 	rc = task_start(seek_after_flush, s);
-	if (rc)
+	if (rc) {
+		latency_return(s->mark);
 		free(s);
+	}
 	return rc;
 }
 

@@ -44,6 +44,10 @@ enum counter {
 	COUNTER_COUNT
 };
 
+/* The calling thread's slot, of STATS_SLOTS; some threads may share one. */
+#define STATS_SLOTS 16u
+unsigned stats_slot(void);
+
 void stats_add(enum counter which, uint64_t n);
 uint64_t stats_get(enum counter which);
 
