@@ -27,6 +27,8 @@ static const struct word cache_words[] = {{"back", CACHE_BACK},
 					  {"none", CACHE_NONE},
 					  {NULL, 0}};
 static const struct word watch_words[] = {{"auto", 1}, {"off", 0}, {NULL, 0}};
+static const struct word push_words[] = {
+	{"auto", PUSH_DEFAULT}, {"readahead", PUSH_READAHEAD}, {"off", PUSH_OFF}, {NULL, 0}};
 static const struct word io_words[] = {
 	{"auto", MMS_IO_AUTO}, {"mmap", MMS_IO_MMAP}, {"pread", MMS_IO_PREAD}, {NULL, 0}};
 static const struct word put_words[] = {
@@ -57,6 +59,7 @@ static const char *word_of(const struct word *words, int value)
 
 const char *sync_word(enum mms_sync_mode m) { return word_of(sync_words, (int)m); }
 const char *cache_word(enum cache_mode m) { return word_of(cache_words, (int)m); }
+const char *push_option_word(enum push_mode m) { return word_of(push_words, (int)m); }
 const char *io_word(enum mms_io m) { return word_of(io_words, (int)m); }
 const char *put_word(enum mms_put m) { return word_of(put_words, (int)m); }
 const char *preload_word(enum mms_preload m) { return word_of(preload_words, (int)m); }
@@ -111,6 +114,7 @@ static const struct option_spec specs[] = {
 	{"dump_data", KIND_FLAG, AT(dump_data), NULL, 0, "no value"},
 	{"seccomp", KIND_WORD, AT(filter), filter_words, 0, "kill, errno or off"},
 	{"watch", KIND_FLAGWORD, AT(watch), watch_words, 0, "auto or off"},
+	{"push", KIND_WORD, AT(push), push_words, 0, "auto, readahead or off"},
 	{"attr_timeout", KIND_SECONDS, AT(attr_timeout), NULL, 0, "seconds, 0 and more"},
 	{"entry_timeout", KIND_SECONDS, AT(entry_timeout), NULL, 0, "seconds, 0 and more"},
 	{"negative_timeout", KIND_SECONDS, AT(negative_timeout), NULL, 0, "seconds, 0 and more"},
@@ -489,7 +493,24 @@ static void set_defaults(struct options *o)
 	o->threads = 0;
 	o->attr_timeout = o->entry_timeout = o->negative_timeout = -1;
 	o->watch = true;
+	o->push = PUSH_DEFAULT;
 	o->log_level = LOG_LEVEL_WARNING;
+}
+
+static int check_push(struct parser *p)
+{
+	struct options *o = p->o;
+
+	if (o->push == PUSH_READAHEAD && o->cache == CACHE_NONE)
+		return refuse(p, "push=readahead and cache=none exclude each other: the kernel keeps "
+				 "nothing that could be pushed; use another cache= or push=off");
+	if (o->push == PUSH_READAHEAD && o->readahead < PUSH_READAHEAD_MIN)
+		return refuse(p, "push=readahead needs readahead=64K or more, and it is %lluK",
+			      (unsigned long long)(o->readahead >> 10));
+	if (o->push == PUSH_DEFAULT)
+		o->push = o->cache == CACHE_NONE || o->readahead < PUSH_READAHEAD_MIN ? PUSH_OFF :
+										 PUSH_READAHEAD;
+	return 0;
 }
 
 static int check_together(struct parser *p)
@@ -502,7 +523,7 @@ static int check_together(struct parser *p)
 		return refuse(p, "sync=immediate and cache=back exclude each other: the kernel's "
 				 "write-back cache would answer write(2) before anything is durable; "
 				 "use cache=through, shared or none");
-	if (check_journal(p))
+	if (check_push(p) || check_journal(p))
 		return -EINVAL;
 	if (o->allow_other && o->allow_root)
 		return refuse(p, "allow_other and allow_root exclude each other; use one of them");
@@ -657,6 +678,8 @@ const char *options_help(void)
 	       "                     shared (others change BACKING too) or none\n"
 	       "  watch=WORD         auto (default): what others change in BACKING is dropped\n"
 	       "                     from the cache at once; or off\n"
+	       "  push=WORD          auto (default), readahead or off: what lies around random\n"
+	       "                     reads goes into the kernel's cache\n"
 	       "  attr_timeout=S, entry_timeout=S, negative_timeout=S   (a day where it is\n"
 	       "                     watched, else 1, 1 and 0)\n"
 	       "  readahead=SIZE     of the mount, when started as root (1M)\n"

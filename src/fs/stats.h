@@ -36,6 +36,10 @@ enum counter {
 	JOURNAL_NAMES,
 	JOURNAL_COMMITTED,      /* syncs that the journal answered */
 	JOURNAL_BYPASSED,       /* and those that were real */
+	PUSH_WINDOWS,
+	PUSH_BYTES,             /* that the kernel asked for because of them */
+	PUSH_NOT_RESIDENT,
+	PUSH_DROPPED,           /* for want of room in the queue */
 	CACHE_DROPPED,          /* opens that found the file changed beneath the mount */
 	COUNTER_COUNT
 };
