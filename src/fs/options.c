@@ -28,7 +28,7 @@ static const struct word cache_words[] = {{"back", CACHE_BACK},
 					  {NULL, 0}};
 static const struct word watch_words[] = {{"auto", 1}, {"off", 0}, {NULL, 0}};
 static const struct word push_words[] = {
-	{"auto", PUSH_DEFAULT}, {"readahead", PUSH_READAHEAD}, {"off", PUSH_OFF}, {NULL, 0}};
+	{"auto", PUSH_DEFAULT}, {"readahead", PUSH_READAHEAD}, {"store", PUSH_STORE}, {"off", PUSH_OFF}, {NULL, 0}};
 static const struct word io_words[] = {
 	{"auto", MMS_IO_AUTO}, {"mmap", MMS_IO_MMAP}, {"pread", MMS_IO_PREAD}, {NULL, 0}};
 static const struct word put_words[] = {
@@ -114,7 +114,7 @@ static const struct option_spec specs[] = {
 	{"dump_data", KIND_FLAG, AT(dump_data), NULL, 0, "no value"},
 	{"seccomp", KIND_WORD, AT(filter), filter_words, 0, "kill, errno or off"},
 	{"watch", KIND_FLAGWORD, AT(watch), watch_words, 0, "auto or off"},
-	{"push", KIND_WORD, AT(push), push_words, 0, "auto, readahead or off"},
+	{"push", KIND_WORD, AT(push), push_words, 0, "auto, readahead, store or off"},
 	{"attr_timeout", KIND_SECONDS, AT(attr_timeout), NULL, 0, "seconds, 0 and more"},
 	{"entry_timeout", KIND_SECONDS, AT(entry_timeout), NULL, 0, "seconds, 0 and more"},
 	{"negative_timeout", KIND_SECONDS, AT(negative_timeout), NULL, 0, "seconds, 0 and more"},
@@ -501,15 +501,24 @@ static int check_push(struct parser *p)
 {
 	struct options *o = p->o;
 
-	if (o->push == PUSH_READAHEAD && o->cache == CACHE_NONE)
-		return refuse(p, "push=readahead and cache=none exclude each other: the kernel keeps "
-				 "nothing that could be pushed; use another cache= or push=off");
+	if ((o->push == PUSH_READAHEAD || o->push == PUSH_STORE) && o->cache == CACHE_NONE)
+		return refuse(p, "push=%s and cache=none exclude each other: the kernel keeps nothing "
+				 "that could be pushed; use another cache= or push=off",
+			      push_option_word(o->push));
+	if (o->push == PUSH_STORE && !o->read_only)
+		return refuse(p, "push=store needs ro: it would overwrite what programs have written and "
+				 "the kernel has not handed over; use push=readahead");
 	if (o->push == PUSH_READAHEAD && o->readahead < PUSH_READAHEAD_MIN)
 		return refuse(p, "push=readahead needs readahead=64K or more, and it is %lluK",
 			      (unsigned long long)(o->readahead >> 10));
-	if (o->push == PUSH_DEFAULT)
-		o->push = o->cache == CACHE_NONE || o->readahead < PUSH_READAHEAD_MIN ? PUSH_OFF :
-										 PUSH_READAHEAD;
+	if (o->push != PUSH_DEFAULT)
+		return 0;
+	if (o->cache == CACHE_NONE)
+		o->push = PUSH_OFF;
+	else if (o->read_only)
+		o->push = PUSH_STORE;
+	else
+		o->push = o->readahead < PUSH_READAHEAD_MIN ? PUSH_OFF : PUSH_READAHEAD;
 	return 0;
 }
 
@@ -678,8 +687,8 @@ const char *options_help(void)
 	       "                     shared (others change BACKING too) or none\n"
 	       "  watch=WORD         auto (default): what others change in BACKING is dropped\n"
 	       "                     from the cache at once; or off\n"
-	       "  push=WORD          auto (default), readahead or off: what lies around random\n"
-	       "                     reads goes into the kernel's cache\n"
+	       "  push=WORD          auto (default), readahead, store or off: what lies around\n"
+	       "                     random reads goes into the kernel's cache\n"
 	       "  attr_timeout=S, entry_timeout=S, negative_timeout=S   (a day where it is\n"
 	       "                     watched, else 1, 1 and 0)\n"
 	       "  readahead=SIZE     of the mount, when started as root (1M)\n"

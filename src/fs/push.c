@@ -1,18 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "push.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "durability.h"
-#include "leases.h"
 #include "log.h"
-#include "misses.h"
 #include "own.h"
+#include "push_way.h"
 #include "region.h"
-#include "resident.h"
 #include "stats.h"
 
 /* A smaller file costs at most some hundred round trips. */
@@ -20,15 +15,12 @@
 
 #define QUEUE_MAX 16u /* windows, of all files */
 
-/* What the kernel reads ahead where nobody has set it. */
-#define KERNEL_READAHEAD_BYTES (128u << 10)
-
-/* Closing a file on the mount writes back what programs have written, and
- * waits. One that costs more than SLOW_MS shall do so for a part of the time only. */
+/* A file of which so much had to be written back for a push has them for a part
+ * of the time only. */
 #define SLOW_MS 4
 #define SLOW_PART 20
 
-#define FAILED_PAUSE_MS 10000
+#define FAILED_PAUSE_MS 1000
 
 struct wanted {
 	struct inode *inode; /* a counted ref */
@@ -130,28 +122,8 @@ void push_forget(struct inode *inode)
 
 /* ---------------------------------------------------------- the thread's */
 
-/* Windows of one file, and what of them is resident. */
-struct job {
-	struct inode *inode;
-	struct misses *misses;
-	uint64_t windows[MISSES_IN_QUEUE];
-	size_t n;
-	struct run runs[MISSES_IN_QUEUE * RESIDENT_RUNS_MAX];
-	size_t n_runs;
-};
-
-static uint64_t step(void)
-{
-	unsigned kb = atomic_load(&fs.readahead_kb);
-	uint64_t bytes = kb ? (uint64_t)kb << 10 : KERNEL_READAHEAD_BYTES;
-
-	if (bytes > fs.options.readahead)
-		bytes = fs.options.readahead;
-	return bytes < WINDOW_BYTES ? bytes : WINDOW_BYTES;
-}
-
 /* Fills runs; windows without any are put back. */
-static void find_resident(struct job *job)
+static void find_resident(struct push_job *job)
 {
 	struct region *r = region_borrow(job->inode);
 	uint64_t size = 0;
@@ -181,41 +153,7 @@ static void find_resident(struct job *job)
 		region_unuse(r);
 }
 
-/* Returns when the last of it has arrived: no more is under way at a time. */
-static void bring(int fd, const struct run *run)
-{
-	uint64_t most = step();
-	char byte;
-
-	for (uint64_t at = run->from; at < run->to; at += most)
-		readahead(fd, (off64_t)at, run->to - at < most ? run->to - at : most);
-	(void)!pread(fd, &byte, 1, (off_t)(run->to - 1));
-}
-
-static int64_t bring_all(const struct job *job, int fd)
-{
-	int64_t before;
-
-	for (size_t i = 0; i < job->n_runs; i++)
-		bring(fd, &job->runs[i]);
-	before = inode_now_ms();
-	close_on_mount(job->inode, fd);
-	return inode_now_ms() - before;
-}
-
-/* A lease for writing would be broken by the open. */
-static bool is_leased(const struct inode *inode)
-{
-	struct leases leases;
-	bool is;
-
-	leases_read(&leases);
-	is = leases_has(&leases, inode);
-	leases_free(&leases);
-	return is;
-}
-
-static void finish(struct job *job, bool done)
+static void finish(struct push_job *job, bool done)
 {
 	int64_t now_ms = inode_now_ms();
 
@@ -229,26 +167,19 @@ static void finish(struct job *job, bool done)
 		stats_add(PUSH_WINDOWS, job->n);
 }
 
-static void do_job(struct job *job)
+static void do_job(struct push_job *job)
 {
-	int fd = -1;
 	int64_t ms;
 
 	find_resident(job);
 	if (!job->n)
 		return;
-	if (!is_leased(job->inode))
-		fd = open_on_mount(job->inode, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0) {
-		/* No name leads there any more, or it may not be opened. */
+	ms = fs.options.push == PUSH_STORE ? push_by_store(job) : push_by_readahead(job);
+	if (ms < 0)
 		misses_pause(job->misses, inode_now_ms() + FAILED_PAUSE_MS);
-		finish(job, false);
-		return;
-	}
-	ms = bring_all(job, fd);
-	if (ms > SLOW_MS)
+	else if (ms > SLOW_MS)
 		misses_pause(job->misses, inode_now_ms() + SLOW_PART * ms);
-	finish(job, true);
+	finish(job, ms >= 0);
 }
 
 /* The jobs of a batch, one after the other: one open serves a file's windows. */
@@ -258,7 +189,7 @@ static void do_batch(const struct batch *batch)
 
 	for (size_t i = 0; i < batch->n; i++) {
 		struct inode *inode = batch->list[i].inode;
-		struct job job = {.inode = inode, .misses = atomic_load(&inode->misses)};
+		struct push_job job = {.inode = inode, .misses = atomic_load(&inode->misses)};
 
 		for (size_t k = i; k < batch->n && job.n < MISSES_IN_QUEUE; k++) {
 			if (done[k] || batch->list[k].inode != inode)
@@ -317,9 +248,9 @@ static const char *reason_not(void)
 {
 	if (fs.options.cache == CACHE_NONE)
 		return "off: with cache=none the kernel keeps nothing";
-	if (fs.options.readahead < PUSH_READAHEAD_MIN)
-		return "off: readahead= is under 64K";
-	return fs.options.push == PUSH_OFF ? "off, as push=off says" : NULL;
+	if (fs.options.push != PUSH_OFF)
+		return NULL;
+	return "off, as push=off or a readahead= under 64K says";
 }
 
 void push_start(void)
@@ -337,7 +268,8 @@ void push_start(void)
 		return;
 	}
 	push.running = true;
-	push.word = "around random reads, by read-ahead from within";
+	push.word = fs.options.push == PUSH_STORE ? "around random reads, stored" :
+						    "around random reads, by read-ahead from within";
 }
 
 void push_stop(void)

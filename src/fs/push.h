@@ -11,8 +11,8 @@
  * that it lacks and for no others, so what programs have written there is
  * safe, and what arrives is what any reader would get.
  *
- * Only what is in BACKING's page cache is pushed. One window is under way at a
- * time, and a bounded queue waits; what finds it full is left to later misses.
+ * Only what is in BACKING's page cache is pushed. Two windows are under way at
+ * a time, and a bounded queue waits; what finds it full is left to later misses.
  */
 #ifndef MMAPFS_PUSH_H
 #define MMAPFS_PUSH_H

@@ -81,8 +81,10 @@ START_TEST(pushes_where_they_can_be)
 {
 	struct options o;
 
-	ck_assert_int_eq(parse(&o, "ro"), 0);
+	ck_assert_int_eq(parse(&o, NULL), 0);
 	ck_assert_int_eq(o.push, PUSH_READAHEAD);
+	ck_assert_int_eq(parse(&o, "ro"), 0);
+	ck_assert_int_eq(o.push, PUSH_STORE);
 	ck_assert_int_eq(parse(&o, "push=off"), 0);
 	ck_assert_int_eq(o.push, PUSH_OFF);
 	ck_assert_int_eq(parse(&o, "cache=none"), 0);
@@ -131,8 +133,11 @@ static const struct {
 	{"preload=yes", "none, async or populate"},
 	{"advice=willneed", "normal, sequential or random"},
 	{"readahead=1", "4K to 1G"},
-	{"push=yes", "auto, readahead or off"},
+	{"push=yes", "auto, readahead, store or off"},
 	{"push=readahead,cache=none", "the kernel keeps nothing"},
+	{"push=store,ro,cache=none", "the kernel keeps nothing"},
+	{"push=store", "needs ro"},
+	{"push=store,ro,rw", "needs ro"},
 	{"push=readahead,readahead=32K", "64K or more"},
 	{"threads=0", "1 to 1024"},
 	{"threads=1025", "1 to 1024"},
