@@ -18,7 +18,7 @@ fresh_file() # NAME MIB
 }
 
 evict() { dd if=/dev/null of="$BACKING/$1" oflag=nocache conv=notrunc,fdatasync count=0 status=none; }
-random_reads() { $as "$HELPERS/jumps" "$MNT/$1" "$2" "$MMAPFS_PUSH_SEED"; }
+random_reads() { $as "$HELPERS/jumps" "$MNT/$1" "$2" "$((MMAPFS_PUSH_SEED + ${3:-0}))"; }
 windows_are() { [ "$(stat_of push.windows)" "$@" ]; }
 
 # A window is due once it has been missed twice, so not each of them is in the end.
@@ -27,12 +27,17 @@ pushes()
 	local read
 	fresh_file file 64
 	mount_it "$1" "$as" || return
-	check "$who: 16384 reads of 64 MiB" random_reads file 16384
-	check "$who: most of its windows were pushed" within 5 windows_are -ge 40
+	for i in {1..20}; do # a loaded machine takes longer than it takes to miss each page
+		random_reads file 4096 "$i" > /dev/null || bad "$who: random reads"
+		windows_are -ge 40 && break
+	done
+	check "$who: most of 64 windows were pushed" windows_are -ge 40
 	check "$who: none twice" windows_are -le 64
-	check "$who: as much came as was asked for" stat_at_least push.bytes $((20 << 20))
+	check "$who: as much came as was asked for" stat_at_least push.bytes $((4 << 20))
 	read=$(stat_of op.read)
-	check "$who: so few reads came, $read" test "$read" -lt 8192
+	check "$who: 16384 more reads" random_reads file 16384
+	read=$(($(stat_of op.read) - read))
+	check "$who: and few requests, $read" test "$read" -lt 6000
 	check "$who: and what they brought is right" $as cmp "$MNT/file" "$BACKING/file"
 	equal "$who: the file's pages were never dropped" "$(stat_of cache.dropped)" 0
 	unmount_it
@@ -72,12 +77,12 @@ none_with()
 }
 
 # Changes beneath make the kernel forget, so that there is always something to push.
-never_stale()
+never_stale() # OPTIONS PUSHES [ARGUMENT...]
 {
 	mount_it "$1" "$as" || return
 	check "$who: $1: no stale byte in $MMAPFS_PUSH_SECONDS s" \
 		$as "$HELPERS/stale" "$MNT/stale" "$BACKING/stale" seconds="$MMAPFS_PUSH_SECONDS" \
-		seed="$MMAPFS_PUSH_SEED"
+		seed="$MMAPFS_PUSH_SEED" "${@:3}"
 	check "$who: $1: pushes ran meanwhile" stat_at_least push.windows "$2"
 	check "$who: $1: and brought pages" stat_at_least push.bytes $((1 << 20))
 	unmount_it
@@ -124,6 +129,25 @@ sigterm_meanwhile()
 	done
 }
 
+# Stored pages would overwrite what programs have written: root may mount it anew, and yet none can.
+stays_read_only()
+{
+	echo old > "$BACKING/file"
+	mkdir "$BACKING/dir"
+	mount_it ro "" || return
+	mount -i -o remount,rw "$MNT" || { bad "remount"; return; }
+	for command in 'echo new > file' 'echo new >> file' ': 1<> file' 'touch file' 'touch new' \
+		'mkdir new' 'rmdir dir' 'rm -f file' 'mv file new' 'ln file new' 'ln -s file new' \
+		'chmod 600 file' 'truncate -s 1 file' 'mkfifo new' 'fallocate -l 100 file'; do
+		refute "root: ro, mounted anew for writing: $command" \
+			bash -c "exec 2> /dev/null; cd '$MNT' && $command"
+	done
+	equal "root: and the file is as it was" "$(cat "$BACKING/file")" old
+	check "root: nor is there another" test "$(ls "$BACKING")" = $'dir\nfile'
+	unmount_it
+	rm -r "$BACKING/dir" "$BACKING/file"
+}
+
 try()
 {
 	who=$1 as=$2
@@ -133,6 +157,10 @@ try()
 	never_stale cache=back 10
 	umount_meanwhile cache=back
 	sigterm_meanwhile cache=back
+	$as rm "$BACKING"/*
+	pushes ro
+	never_stale ro 5 ro=1
+	sigterm_meanwhile ro
 }
 
 if is_root; then
@@ -145,7 +173,10 @@ if is_root; then
 	pushes threads=1
 	pushes cache=through
 	never_stale cache=through 3
+	pushes ro,push=readahead
 	never_stale cache=shared 1
+	rm "$BACKING"/*
+	stays_read_only
 	never_stale sync=periodic,sync_interval=0.1,write=mmap 3
 fi
 if user_can_mount; then

@@ -4,6 +4,7 @@
  * it, know of each cell which version it must have.
  *
  *	stale MNT/FILE BACKING/FILE [seconds=20] [seed=1] [mib=32] [direct=1] [mapped=1]
+ *	      [ro=0]
  *
  * A cell is a quarter of a page, and has one writer. The writer raises 'started' of the cell before
  * it writes a version, and 'finished' when the write has returned. Who reads takes finished before
@@ -12,6 +13,8 @@
  * The file has three parts. The first is written by pwrite(2), with O_DIRECT and through a mapping;
  * the second in BACKING, beneath the mount, and counts as finished SETTLE_MS later; the third is cut
  * off and grows again, has holes punched, and is written: there the odd versions are zeros.
+ *
+ * With ro=1 all that is changed is changed beneath.
  *
  * Exit status 1 and a line for the first stale word.
  */
@@ -43,7 +46,7 @@
 static struct settings {
 	const char *path, *beneath;
 	uint64_t seconds, seed, pages; /* of the first part */
-	bool direct, mapped;
+	bool direct, mapped, read_only;
 } set = {.seconds = 20, .seed = 1, .pages = 32u << 8, .direct = true, .mapped = true};
 
 struct cell {
@@ -164,6 +167,13 @@ static void *map_file(int fd, int prot)
 	if (map == MAP_FAILED)
 		die("mmap %s", set.path);
 	return map;
+}
+
+/* Until what was done is to be seen everywhere; not in full if it all ends. */
+static void settle(bool beneath)
+{
+	for (int ms = 0; beneath && ms < SETTLE_MS && !atomic_load(&shared->stop); ms += 50)
+		usleep(50 * 1000);
 }
 
 static struct files open_files(bool write)
@@ -347,23 +357,31 @@ static void cutter(unsigned id)
 	static uint32_t versions[TAIL_PAGES * CELLS_IN_PAGE];
 	uint64_t cell = tail_start() * CELLS_IN_PAGE, n = TAIL_PAGES * CELLS_IN_PAGE;
 	uint64_t random = set.seed * 5 + id;
-	int fd = open(set.path, O_RDWR | O_CLOEXEC);
+	int fd = open(set.read_only ? set.beneath : set.path, O_RDWR | O_CLOEXEC);
 	char buf[PAGE];
 
 	if (fd < 0)
-		die("open %s", set.path);
+		die("open the file to cut");
 	while (!atomic_load(&shared->stop)) {
 		start(cell, n, versions);
 		clear_tail(fd, next_random(&random));
+		settle(set.read_only);
+		if (atomic_load(&shared->stop))
+			break;
 		finish(cell, n);
 		usleep(20000);
+		start(cell, n, versions);
 		for (uint64_t p = 0; p < TAIL_PAGES; p++) {
-			start(cell + p * CELLS_IN_PAGE, CELLS_IN_PAGE, versions);
 			for (unsigned c = 0; c < CELLS_IN_PAGE; c++)
-				fill_cell(buf + c * CELL, cell + p * CELLS_IN_PAGE + c, versions[c]);
+				fill_cell(buf + c * CELL, cell + p * CELLS_IN_PAGE + c,
+					  versions[p * CELLS_IN_PAGE + c]);
 			write_by(fd, buf, PAGE, (tail_start() + p) * PAGE);
-			finish(cell + p * CELLS_IN_PAGE, CELLS_IN_PAGE);
+			if (!set.read_only)
+				finish(cell + p * CELLS_IN_PAGE, CELLS_IN_PAGE);
 		}
+		settle(set.read_only);
+		if (!atomic_load(&shared->stop))
+			finish(cell, n);
 		usleep(50000);
 	}
 }
@@ -401,7 +419,7 @@ static void fill_beneath(void)
 static void parse(int argc, char **argv)
 {
 	static const char usage[] = "usage: stale MNT/FILE BACKING/FILE [seconds=] [seed=] [mib=] "
-				    "[direct=] [mapped=]\n";
+				    "[direct=] [mapped=] [ro=]\n";
 
 	if (argc < 3) {
 		fputs(usage, stderr);
@@ -423,6 +441,8 @@ static void parse(int argc, char **argv)
 			set.pages = parse_number(value) << 8;
 		else if (!strcmp(argv[i], "direct"))
 			set.direct = parse_number(value);
+		else if (!strcmp(argv[i], "ro"))
+			set.read_only = parse_number(value);
 		else if (!strcmp(argv[i], "mapped"))
 			set.mapped = parse_number(value);
 		else
@@ -471,7 +491,7 @@ int main(int argc, char **argv)
 		die("mmap");
 	fill_beneath();
 	for (size_t i = 0; i < sizeof(crew) / sizeof(crew[0]); i++)
-		for (unsigned k = 0; k < crew[i].n; k++, n++)
+		for (unsigned k = 0; k < crew[i].n && !(set.read_only && crew[i].work == writer); k++, n++)
 			spawn(crew[i].work, k);
 	good = wait_for(n, now_seconds() + (double)set.seconds);
 	printf("%s: seed %llu: %llu pages read, %llu writes, %llu cuts, %llu changes beneath\n",
