@@ -14,6 +14,7 @@
 #include "log.h"
 #include "own.h"
 #include "passthrough.h"
+#include "push.h"
 #include "region.h"
 #include "stats.h"
 
@@ -243,12 +244,23 @@ int open_on_mount(struct inode *inode, int flags)
 	return fd < 0 ? -ESTALE : fd;
 }
 
+void close_on_mount(struct inode *inode, int fd)
+{
+	int error;
+
+	if (!close(fd))
+		return;
+	error = errno;
+	pthread_mutex_lock(&inode->lock);
+	if (inode->region)
+		atomic_store(&inode->region->close_error, error);
+	pthread_mutex_unlock(&inode->lock);
+}
+
 /*
  * close(2) on a FUSE file writes its dirty pages back and waits until the
  * daemon has answered: syncfs(2) on the mount does not wait on kernels since
- * 2026, and sync_file_range(2) not on kernels before 6.16. An error that it
- * reports is one that the kernel would have given to the program's own
- * close; it is kept for that.
+ * 2026, and sync_file_range(2) not on kernels before 6.16.
  */
 struct flush {
 	int mount_fd;
@@ -269,14 +281,7 @@ static void flush_one(struct inode *inode, void *arg)
 		kernel_flush_inode(inode);
 		return;
 	}
-	if (close(fd)) {
-		int error = errno;
-
-		pthread_mutex_lock(&inode->lock);
-		if (inode->region)
-			atomic_store(&inode->region->close_error, error);
-		pthread_mutex_unlock(&inode->lock);
-	}
+	close_on_mount(inode, fd);
 }
 
 void kernel_flush(void)
@@ -316,6 +321,7 @@ void kernel_flush_inode(struct inode *inode)
 		return;
 	fuse_lowlevel_notify_inval_inode(fs.session, inode_number(inode), 0, 0);
 	own_end();
+	push_forget(inode);
 }
 
 void kernel_flush_use(int mount_fd)

@@ -16,6 +16,7 @@
 #include "fdcache.h"
 #include "naming.h"
 #include "passthrough.h"
+#include "push.h"
 #include "region.h"
 #include "stats.h"
 
@@ -194,7 +195,8 @@ static int flush_handle(struct handle *h)
 void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	stats_count(OP_FLUSH);
-	if (inode_of(ino)->is_virtual || kernel_flush_is(fuse_req_ctx(req)->pid))
+	if (inode_of(ino)->is_virtual || kernel_flush_is(fuse_req_ctx(req)->pid) ||
+	    push_is(fuse_req_ctx(req)->pid))
 		reply_result(req, 0);
 	else
 		reply_result(req, flush_handle(handle_of(fi)));

@@ -11,7 +11,7 @@
  *
  * Threads: libfuse's workers serve requests; the syncer flushes; the starter
  * (one shot) tunes the mount; the signal thread ends it; the watch (watch.h)
- * hears of changes in BACKING. All but the workers may touch MNT or send
+ * hears of changes in BACKING; the pusher (push.h) reads ahead. All but the workers may touch MNT or send
  * notifications: a worker that did would wait for a worker.
  */
 #ifndef MMAPFS_FS_H

@@ -11,6 +11,7 @@
 #include "commit.h"
 #include "fdcache.h"
 #include "keys.h"
+#include "misses.h"
 #include "region.h"
 #include "stats.h"
 #include "watch.h"
@@ -124,6 +125,7 @@ static uint64_t bytes_of(const struct inode *inode)
 static void inode_discard(struct inode *inode)
 {
 	commit_detach(inode);
+	misses_free(atomic_load(&inode->misses));
 	pthread_mutex_destroy(&inode->lock);
 	if (inode->key != inode->handle)
 		free(inode->key);

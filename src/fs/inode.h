@@ -29,6 +29,7 @@
 struct region;
 struct commit;
 struct file_handle;
+struct misses;
 
 /* What a regular file looked like when the kernel's cache was last known to
  * be right about it. */
@@ -83,6 +84,7 @@ struct inode {
 	atomic_bool heard;         /* not a directory: what others do to it makes events */
 	struct commit *commit;     /* constant: see commit.h; NULL: no journal for it */
 	atomic_int sync_error;     /* a sync of the file has failed for good; negative errno */
+	_Atomic(struct misses *) misses; /* see push.h; NULL: none yet */
 	_Atomic(int64_t) size_seen; /* regular file: BACKING's size when it was last looked at, or
 				     * what the mount has made it since */
 };

@@ -28,6 +28,8 @@ static const struct word cache_words[] = {{"back", CACHE_BACK},
 					  {"none", CACHE_NONE},
 					  {NULL, 0}};
 static const struct word watch_words[] = {{"auto", 1}, {"off", 0}, {NULL, 0}};
+static const struct word push_words[] = {
+	{"auto", PUSH_DEFAULT}, {"readahead", PUSH_READAHEAD}, {"store", PUSH_STORE}, {"off", PUSH_OFF}, {NULL, 0}};
 static const struct word io_words[] = {
 	{"auto", MMS_IO_AUTO}, {"mmap", MMS_IO_MMAP}, {"pread", MMS_IO_PREAD}, {NULL, 0}};
 static const struct word put_words[] = {
@@ -58,6 +60,7 @@ static const char *word_of(const struct word *words, int value)
 
 const char *sync_word(enum mms_sync_mode m) { return word_of(sync_words, (int)m); }
 const char *cache_word(enum cache_mode m) { return word_of(cache_words, (int)m); }
+const char *push_option_word(enum push_mode m) { return word_of(push_words, (int)m); }
 const char *io_word(enum mms_io m) { return word_of(io_words, (int)m); }
 const char *put_word(enum mms_put m) { return word_of(put_words, (int)m); }
 const char *preload_word(enum mms_preload m) { return word_of(preload_words, (int)m); }
@@ -119,6 +122,7 @@ static const struct option_spec specs[] = {
 	{"dump_data", KIND_FLAG, AT(dump_data), NULL, 0, "no value"},
 	{"seccomp", KIND_WORD, AT(filter), filter_words, 0, "kill, errno or off"},
 	{"watch", KIND_FLAGWORD, AT(watch), watch_words, 0, "auto or off"},
+	{"push", KIND_WORD, AT(push), push_words, 0, "auto, readahead, store or off"},
 	{"attr_timeout", KIND_SECONDS, AT(attr_timeout), NULL, 0, "seconds, 0 and more"},
 	{"entry_timeout", KIND_SECONDS, AT(entry_timeout), NULL, 0, "seconds, 0 and more"},
 	{"negative_timeout", KIND_SECONDS, AT(negative_timeout), NULL, 0, "seconds, 0 and more"},
@@ -500,6 +504,7 @@ static void set_defaults(struct options *o)
 	o->spin_us = SPIN_UNSET;
 	o->attr_timeout = o->entry_timeout = o->negative_timeout = -1;
 	o->watch = true;
+	o->push = PUSH_DEFAULT;
 	o->log_level = LOG_LEVEL_WARNING;
 }
 
@@ -525,6 +530,36 @@ static int check_passthrough(struct parser *p)
 		return refuse(p, "passthrough and journal exclude each other: the daemon does not see the "
 				 "data that a record needs; leave one of them out");
 	o->cache = CACHE_THROUGH;
+	if (o->push == PUSH_READAHEAD || o->push == PUSH_STORE)
+		return refuse(p, "passthrough and push=%s exclude each other: what is in BACKING's page "
+				 "cache need not be pushed; leave push= out",
+			      push_option_word(o->push));
+	o->push = PUSH_OFF;
+	return 0;
+}
+
+static int check_push(struct parser *p)
+{
+	struct options *o = p->o;
+
+	if ((o->push == PUSH_READAHEAD || o->push == PUSH_STORE) && o->cache == CACHE_NONE)
+		return refuse(p, "push=%s and cache=none exclude each other: the kernel keeps nothing "
+				 "that could be pushed; use another cache= or push=off",
+			      push_option_word(o->push));
+	if (o->push == PUSH_STORE && !o->read_only)
+		return refuse(p, "push=store needs ro: it would overwrite what programs have written and "
+				 "the kernel has not handed over; use push=readahead");
+	if (o->push == PUSH_READAHEAD && o->readahead < PUSH_READAHEAD_MIN)
+		return refuse(p, "push=readahead needs readahead=64K or more, and it is %lluK",
+			      (unsigned long long)(o->readahead >> 10));
+	if (o->push != PUSH_DEFAULT)
+		return 0;
+	if (o->cache == CACHE_NONE)
+		o->push = PUSH_OFF;
+	else if (o->read_only)
+		o->push = PUSH_STORE;
+	else
+		o->push = o->readahead < PUSH_READAHEAD_MIN ? PUSH_OFF : PUSH_READAHEAD;
 	return 0;
 }
 
@@ -540,7 +575,7 @@ static int check_together(struct parser *p)
 		return refuse(p, "sync=immediate and cache=back exclude each other: the kernel's "
 				 "write-back cache would answer write(2) before anything is durable; "
 				 "use cache=through, shared or none");
-	if (check_journal(p))
+	if (check_push(p) || check_journal(p))
 		return -EINVAL;
 	if (o->allow_other && o->allow_root)
 		return refuse(p, "allow_other and allow_root exclude each other; use one of them");
@@ -704,6 +739,8 @@ const char *options_help(void)
 	       "  passthrough        reads and writes pass by the daemon (root, Linux 6.9 and newer)\n"
 	       "  watch=WORD         auto (default): what others change in BACKING is dropped\n"
 	       "                     from the cache at once; or off\n"
+	       "  push=WORD          auto (default), readahead, store or off: what lies around\n"
+	       "                     random reads goes into the kernel's cache\n"
 	       "  attr_timeout=S, entry_timeout=S, negative_timeout=S   (a day where it is\n"
 	       "                     watched, else 1, 1 and 0)\n"
 	       "  readahead=SIZE     of the mount, when started as root (1M)\n"

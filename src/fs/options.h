@@ -11,6 +11,11 @@
 
 enum cache_mode { CACHE_DEFAULT, CACHE_BACK, CACHE_THROUGH, CACHE_SHARED, CACHE_NONE };
 
+/* A push goes as far as the mount's read-ahead at a time: not with less. */
+#define PUSH_READAHEAD_MIN (64u << 10)
+
+enum push_mode { PUSH_OFF, PUSH_READAHEAD, PUSH_STORE, PUSH_DEFAULT };
+
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
 /* At a system call that the daemon never makes. */
@@ -49,6 +54,7 @@ struct options {
 	unsigned spin_us;        /* see intake.h */
 	double attr_timeout, entry_timeout, negative_timeout; /* below 0: not given */
 	bool watch;
+	enum push_mode push;     /* never PUSH_DEFAULT after options_parse() */
 	bool lock;               /* mapped regions stay in memory */
 	bool dump_data;          /* core dumps hold data of files */
 	enum filter_mode filter;
@@ -71,6 +77,7 @@ const char *options_help(void);
 
 const char *sync_word(enum mms_sync_mode m);
 const char *cache_word(enum cache_mode m);
+const char *push_option_word(enum push_mode m);
 const char *io_word(enum mms_io m);
 const char *put_word(enum mms_put m);
 const char *preload_word(enum mms_preload m);

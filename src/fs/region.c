@@ -13,6 +13,7 @@
 #include "durability.h"
 #include "log.h"
 #include "passthrough.h"
+#include "push.h"
 #include "stats.h"
 
 static struct regions {
@@ -340,6 +341,8 @@ int region_open(struct inode *inode, int flags, int fd, struct handle **ret_hand
 			stats_count(CACHE_DROPPED);
 	}
 	pthread_mutex_unlock(&inode->lock);
+	if (!rc && !*ret_fresh)
+		push_forget(inode);
 	if (unused)
 		destroy(unused);
 	if (rc && fd < 0 && write)
@@ -438,6 +441,18 @@ void region_close(struct handle *h)
 	else
 		close_bare(h);
 	free(h);
+}
+
+struct region *region_borrow(struct inode *inode)
+{
+	struct region *r;
+
+	pthread_mutex_lock(&inode->lock);
+	r = inode->region;
+	if (r)
+		region_use(r);
+	pthread_mutex_unlock(&inode->lock);
+	return r;
 }
 
 bool region_is_open(struct inode *inode)

@@ -13,6 +13,7 @@
 #include "latency.h"
 #include "lifetime.h"
 #include "journal.h"
+#include "push.h"
 #include "recovery.h"
 #include "region.h"
 #include "stats.h"
@@ -124,6 +125,10 @@ static size_t collect(struct number *out)
 	PUT("intake.looks", stats_get(INTAKE_LOOKS));
 	PUT("intake.found", stats_get(INTAKE_FOUND));
 	PUT("cache.dropped", stats_get(CACHE_DROPPED));
+	PUT("push.windows", stats_get(PUSH_WINDOWS));
+	PUT("push.bytes", stats_get(PUSH_BYTES));
+	PUT("push.not_resident", stats_get(PUSH_NOT_RESIDENT));
+	PUT("push.dropped", stats_get(PUSH_DROPPED));
 	PUT("watch.own_events", stats_get(WATCH_OWN));
 	PUT("watch.foreign_events", stats_get(WATCH_FOREIGN));
 	PUT("watch.invalidated_entries", stats_get(WATCH_ENTRIES));
@@ -237,6 +242,7 @@ static void put_options(FILE *f)
 	fprintf(f, "    \"threads\": %u,\n    \"clone_fd\": %s,\n", o->threads,
 		o->clone_fd ? "true" : "false");
 	json_pair(f, "watch", o->watch ? "auto" : "off", ",");
+	json_pair(f, "push", push_option_word(o->push), ",");
 	fprintf(f, "    \"attr_timeout\": %g,\n    \"entry_timeout\": %g,\n", lifetime_attr_usual(),
 		lifetime_entry(fs.root));
 	fprintf(f, "    \"negative_timeout\": %g,\n", lifetime_negative(fs.root));
@@ -282,6 +288,7 @@ static void put_engine(FILE *f)
 	json_pair(f, "write_back_cache", fs.writeback ? "on" : "off", ",");
 	json_pair(f, "set_id_bits", wire_daemon_kills() ? "cleared by the daemon" : "cleared by the kernel", ",");
 	json_pair(f, "watch", watch_word(), ",");
+	json_pair(f, "push", push_word(), ",");
 	json_pair(f, "identity", fs.handles ? "file handles" : "paths beneath BACKING", ",");
 	json_pair(f, "acts_as", fs.privileged ? "the caller" : "the user who mounted", ",");
 	json_pair(f, "system_calls", confine_word(), ",");

@@ -19,6 +19,7 @@
 #include "log.h"
 #include "mount.h"
 #include "own.h"
+#include "push.h"
 #include "region.h"
 #include "stats.h"
 #include "task.h"
@@ -189,6 +190,7 @@ static void flush_before_end(void)
 	/* It may wait for a lock that a program holds while it waits for a
 	 * worker: the workers must serve yet. */
 	watch_stop();
+	push_stop();
 	fd = open(fs.mountpoint, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd >= 0 && (fstat(fd, &st) || (uint64_t)st.st_dev != atomic_load(&fs.mount_dev))) {
 		close(fd);
@@ -307,6 +309,7 @@ int session_run(void (*ready)(void *arg), void *arg)
 		log_error("%s", err.what);
 		return rc;
 	}
+	push_start(); /* before the thread that may stop it */
 	rc = -pthread_create(&signals, NULL, take_signals, NULL);
 	if (!rc) {
 		rc = watch_start();
@@ -321,6 +324,7 @@ int session_run(void (*ready)(void *arg), void *arg)
 		/* Unless a signal did it: the connection is cut, nothing waits. */
 		watch_stop();
 	}
+	push_stop();
 	/* Programs that wait for an fsync are answered while there is a session. */
 	if (fs.journal)
 		journal_settle(fs.journal);

@@ -40,6 +40,10 @@ enum counter {
 	PASSTHROUGH_REFUSED,    /* by the kernel, for a file */
 	INTAKE_LOOKS,           /* for a request before sleeping for it */
 	INTAKE_FOUND,
+	PUSH_WINDOWS,
+	PUSH_BYTES,             /* that the kernel asked for because of them */
+	PUSH_NOT_RESIDENT,
+	PUSH_DROPPED,           /* for want of room in the queue */
 	CACHE_DROPPED,          /* opens that found the file changed beneath the mount */
 	COUNTER_COUNT
 };
