@@ -117,6 +117,8 @@ static void release(struct journal *j)
 		(void)close(j->mark_fd);
 	if (j->sync_fd >= 0)
 		(void)close(j->sync_fd);
+	if (j->lock_fd >= 0)
+		(void)close(j->lock_fd);
 	free(j->dir);
 	free(j);
 }
@@ -174,16 +176,30 @@ static int make_dir(struct journal *j)
 	return 0;
 }
 
-static int prepare(struct journal *j, struct mms_pool *pool, struct mms_error *err)
+/* For this journal alone, and with nothing in it. */
+static int take_dir(struct journal *j, struct mms_pool *pool, struct mms_error *err)
 {
 	int r = make_dir(j);
 
 	if (r)
 		return error_set(err, r, "making the directory of the journal, %s", j->dir);
+	j->lock_fd = place_lock(&j->place, err);
+	if (j->lock_fd < 0)
+		return j->lock_fd;
 	r = journal_is_live(pool, &j->place, err);
-	if (r > 0)
-		return error_set(err, -EBUSY, "opening the journal %s, which has live records",
-				 j->dir);
+	if (r <= 0)
+		return r;
+	(void)error_set(err, -EBUSY, "opening the journal %s, which has live records", j->dir);
+	if (err)
+		(void)snprintf(err->hint, sizeof(err->hint),
+			       "they are of another BACKING: mount that, or choose another directory");
+	return -EBUSY;
+}
+
+static int prepare(struct journal *j, struct mms_pool *pool, struct mms_error *err)
+{
+	int r = take_dir(j, pool, err);
+
 	if (r)
 		return r;
 	j->sync_fd = openat(j->place.backing_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -239,6 +255,7 @@ int journal_open(struct mms_pool *pool, const struct journal_place *place,
 	j->sys = place_sys(place);
 	j->mark_fd = -1;
 	j->sync_fd = -1;
+	j->lock_fd = -1;
 	node_table_init(&j->live, sizeof(struct live_node));
 	j->dir = strdup(place->dir);
 	j->place.dir = j->dir;

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -88,6 +89,23 @@ int place_sync_dir(const struct journal_place *place)
 	if (fd < 0 || fsync(fd))
 		return -errno;
 	return 0;
+}
+
+int place_lock(const struct journal_place *place, struct mms_error *err)
+{
+	int fd = open(place->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return error_set(err, -errno, "opening the directory of the journal, %s", place->dir);
+	if (!flock(fd, LOCK_EX | LOCK_NB) || errno != EWOULDBLOCK)
+		return fd;
+	(void)close(fd);
+	(void)error_set(err, -EBUSY, "using the journal %s", place->dir);
+	if (err)
+		(void)snprintf(err->hint, sizeof(err->hint),
+			       "another mmapfs or mmapfsctl has it, of another BACKING perhaps: a "
+			       "journal is for one");
+	return -EBUSY;
 }
 
 int journal_path_read(int state_fd, char buf[JOURNAL_PATH_MAX])
