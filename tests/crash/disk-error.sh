@@ -171,17 +171,16 @@ journal_keeps()
 # a real sync, or there is none.
 log_fails() # WHAT OPTIONS
 {
-	local range="$SECOND_FROM $SECOND_LEN" syncs
+	local syncs
 	begin "$2" || return
 	MODE="$1 of the journal's disk fail, $MODE"
 	check "$MODE: a file" old_file
 	check "$MODE: with a record" asked write 0 0 $LEN 1
 	check "$MODE: that is synced" asked fsync 0
 	check "$MODE: another file" asked open 1 "$MNT/second" rw,creat
-	# shellcheck disable=SC2086 # two words
 	case $1 in
-	log) disk fail writes $(log_range) ;;
-	*) disk fail "$1" $range ;;
+	log) disk fail writes "$(log_range)" ;;
+	*) disk fail "$1" "$SECOND_FROM $SECOND_LEN" ;;
 	esac
 	check "$MODE: write" asked write 0 0 $LEN 2
 	syncs=$(stat_of journal.bypassed)
