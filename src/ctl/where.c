@@ -31,6 +31,18 @@ int complain_error(const struct mms_error *err)
 	return EXIT_FAILED;
 }
 
+int complain_journal(const struct where *w, const struct mms_error *err)
+{
+	int status = complain_error(err);
+
+	if (!journal_is_unreadable(err->code))
+		return status;
+	complain("mmapfsctl journal discard %s moves aside what cannot be read, and says what is known "
+		 "of it",
+		 w->backing);
+	return EXIT_DAMAGED;
+}
+
 void print_quoted(const char *text)
 {
 	putchar('"');

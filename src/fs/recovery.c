@@ -126,6 +126,20 @@ static void say_replayed(const char *dir, const struct journal_report *r)
 			    (unsigned long long)r->quarantined_files);
 }
 
+static void say_failed(int rc, const struct mms_error *err, char *msg, size_t size)
+{
+	char text[800];
+
+	mms_error_format(err, text, sizeof(text));
+	if (journal_is_unreadable(rc))
+		snprintf(msg, size,
+			 "%s; mmapfsctl journal discard %s moves aside what cannot be read of the journal, "
+			 "and says what is known of it",
+			 text, fs.backing);
+	else
+		snprintf(msg, size, "%s", text);
+}
+
 static int replay_earlier(char *msg, size_t size)
 {
 	struct journal_report report = {0};
@@ -157,11 +171,11 @@ static int replay_earlier(char *msg, size_t size)
 	} else if (rc == 1) {
 		rc = journal_replay(pool, &place, &report, &err);
 		if (rc)
-			mms_error_format(&err, msg, size);
+			say_failed(rc, &err, msg, size);
 		else
 			say_replayed(dir, &report);
 	} else if (rc < 0) {
-		mms_error_format(&err, msg, size);
+		say_failed(rc, &err, msg, size);
 	}
 	free(dir);
 	return rc;

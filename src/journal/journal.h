@@ -79,6 +79,9 @@ struct journal_report {
 int journal_replay(struct mms_pool *pool, const struct journal_place *place,
 		   struct journal_report *ret_report, struct mms_error *err);
 
+/* Whether an error says that a log, or a record in it, is not what it should be. */
+bool journal_is_unreadable(int error);
+
 struct journal_options {
 	uint64_t size;        /* both halves; 0: 64 MiB; at least 1 MiB */
 	unsigned interval_ms; /* background checkpoint when anything is live; 0: 5000 */

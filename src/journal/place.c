@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/sysmacros.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cleanup.h"
@@ -80,6 +81,17 @@ int place_path(const struct journal_place *place, const char *name, char buf[JOU
 int place_log_path(const struct journal_place *place, unsigned half, char buf[JOURNAL_PATH_MAX])
 {
 	return place_path(place, half ? "log.1" : "log.0", buf);
+}
+
+int place_damaged_path(const struct journal_place *place, unsigned half, char buf[JOURNAL_PATH_MAX])
+{
+	struct timespec now;
+	char name[64];
+
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	(void)snprintf(name, sizeof(name), "damaged-%lld.%09ld-%u.log", (long long)now.tv_sec,
+		       now.tv_nsec, half);
+	return place_path(place, name, buf);
 }
 
 int place_sync_dir(const struct journal_place *place)
