@@ -120,6 +120,12 @@ int place_lock(const struct journal_place *place, struct mms_error *err)
 	return -EBUSY;
 }
 
+/* It fills one line of a file. */
+static bool is_path(const char *dir)
+{
+	return dir[0] == '/' && !strchr(dir, '\n') && strlen(dir) < JOURNAL_PATH_MAX - 1;
+}
+
 int journal_path_read(int state_fd, char buf[JOURNAL_PATH_MAX])
 {
 	CLEANUP_CLOSE int fd = openat(state_fd, PATH_FILE,
@@ -134,9 +140,7 @@ int journal_path_read(int state_fd, char buf[JOURNAL_PATH_MAX])
 	buf[n] = '\0';
 	if (n && buf[n - 1] == '\n')
 		buf[--n] = '\0';
-	if (buf[0] != '/' || strlen(buf) != (size_t)n)
-		return -EINVAL;
-	return 1;
+	return is_path(buf) && strlen(buf) == (size_t)n ? 1 : -EINVAL;
 }
 
 static int write_path(int state_fd, const char *dir)
@@ -157,7 +161,7 @@ int journal_path_write(int state_fd, const char *dir)
 	int r = 0;
 
 	if (dir) {
-		if (dir[0] != '/' || strlen(dir) >= JOURNAL_PATH_MAX - 1)
+		if (!is_path(dir))
 			return -EINVAL;
 		(void)unlinkat(state_fd, PATH_NEW, 0);
 		errno = 0;
