@@ -150,8 +150,8 @@ hostile()
 	journal data a 0 new
 	for path in relative '' $'/abs\nolute\nmore' "$(printf '/%5000s' x)"; do
 		printf '%s\n' "$path" > "$BACKING/.mmapfs/journal.path"
-		ctl 1 'journal.path' journal status "$BACKING"
-		ctl 1 'journal.path' journal discard --force "$BACKING"
+		ctl 1 'journal.path cannot be used.*one line' journal status "$BACKING"
+		ctl 1 'journal.path cannot be used.*one line' journal discard --force "$BACKING"
 	done
 	printf '/no/such/place\n' > "$BACKING/.mmapfs/journal.path"
 	ctl 1 'cannot open the journal /no/such/place.*journal.path names it' journal replay "$BACKING"
