@@ -224,13 +224,15 @@ backing_fails() # WHAT OPTIONS
 	begin "$2" || return
 	MODE="$1 of BACKING's disk fail, $MODE"
 	check "$MODE: a file" old_file
+	# The next checkpoint is five seconds from the next record.
+	check "$MODE: the journal is empty" bash -c 'echo sync > "$1"' - "$MNT/.mmapfs/control"
 	disk fail "$1" 0 "$SECOND_AT"
 	check "$MODE: write" asked write 0 0 $LEN 2
 	check "$MODE: fsync" asked fsync 0
-	check "$MODE: the journal has it" on_disk 2
 	check "$MODE: a new file" asked open 1 "$MNT/new" rw,creat
 	check "$MODE: written" asked write 1 0 $LEN 2
 	check "$MODE: and synced" asked fsync 1
+	check "$MODE: the journal has it" on_disk 2
 	check "$MODE: the journal has that too" on_disk 2 new
 	refute "$MODE: the command sync says that BACKING has not" \
 		bash -c 'echo sync > "$1"' - "$MNT/.mmapfs/control" 2> "$WORK/err"

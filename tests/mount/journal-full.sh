@@ -155,7 +155,8 @@ thin_disk() # ROOM: of the disk that holds BACKING's
 		die "no ext4"
 	THIN_LOOP=$(losetup -f --show "$WORK/thin/image") || skip "needs a loop device"
 	LOOPS+=("$THIN_LOOP")
-	mount "$THIN_LOOP" "$BACKING"
+	# Nothing is written by the kernel's own accord meanwhile.
+	mount -o commit=300 "$THIN_LOOP" "$BACKING"
 }
 
 # Records go to the journal's own disk, and cannot be brought to their files.
@@ -174,8 +175,10 @@ thin_beneath()
 	check "thin: all is durable" sync_command
 	dd if=/dev/zero of="$WORK/thin/all" bs=64K status=none 2> /dev/null
 	check "thin: a new file" fd p open 1 "$MNT/g" rw,creat
-	check "thin: of a megabyte" append_synced 1 $((1 << 20)) 6
-	check "thin: by the journal" stat_at_least journal.data_bytes $((1 << 20))
+	append_synced
+	say "        $ACKED bytes of acknowledged fsync"
+	check "thin: something is acknowledged" test "$ACKED" -gt 0
+	check "thin: by the journal" stat_at_least journal.data_bytes "$ACKED"
 	refute "thin: the command sync says that it is not in BACKING" sync_command 2> "$WORK/err"
 	say "        $(tail -n 1 "$WORK/err")"
 	check "thin: the status says so" grep -q 'BROKEN' "$MNT/.mmapfs/status"
@@ -206,18 +209,21 @@ thin_beneath()
 	within 10 umount "$WORK/thin" 2> "$WORK/err" || bad "thin: $(cat "$WORK/err")"
 }
 
-append_synced() # FD BYTES SEED
+# Where this machine is slow, a checkpoint may come meanwhile, and fail.
+append_synced()
 {
 	local at
-	for ((at = 0; at < $2; at += 65536)); do
-		fd p write "$1" $at 65536 "$3" && fd p fsync "$1" || return
+	for ((at = 0, ACKED = 0; at < 1 << 20; at += 65536)); do
+		fd p write 1 $at 65536 6 && fd p fsync 1 || return
+		ACKED=$((at + 65536))
 	done
 }
 
 # The first blocks were written once more, and that was not acknowledged.
 kept_or_newer()
 {
-	holds "$MNT/g" 65536 $(((1 << 20) - 65536)) 6 && { holds "$MNT/g" 0 65536 6 || holds "$MNT/g" 0 65536 7; }
+	[ "$ACKED" = 65536 ] || holds "$MNT/g" 65536 $((ACKED - 65536)) 6 || return
+	holds "$MNT/g" 0 65536 6 || holds "$MNT/g" 0 65536 7
 }
 
 no_room_for_the_log
