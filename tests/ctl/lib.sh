@@ -7,6 +7,7 @@ MMAPFS_NATIVE=1
 . "$(dirname "${BASH_SOURCE[0]}")/../mount/lib.sh"
 CTL=$TOP_BUILDDIR/mmapfsctl
 MKJOURNAL=$TOP_BUILDDIR/tests/ctl/mkjournal
+require flock cmp dd
 [ -x "$CTL" ] || die "$CTL is missing: run make first"
 [ -x "$MKJOURNAL" ] || die "$MKJOURNAL is missing: run make check TESTS= first"
 
