@@ -31,8 +31,11 @@ struct behind {
 static void note(void *arg, const struct stray *s)
 {
 	struct behind *b = arg;
-	struct record *record = s->payload && s->sequence >= b->lost ? malloc(sizeof(*record)) : NULL;
+	struct record *record;
 
+	if (!s->payload || s->sequence < b->lost)
+		return;
+	record = malloc(sizeof(*record));
 	if (record && !format_decode(s->type, s->payload, s->payload_bytes, record)) {
 		b->durable = u64_max(b->durable, record->durable);
 		if (b->tell)

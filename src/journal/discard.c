@@ -122,16 +122,19 @@ static int decide(struct discard *d)
 	if (lost && lost->why == -MMS_EVERSION) {
 		(void)error_set(d->err, -ENOTEMPTY, "%s is of another version", lost->half.path);
 		if (d->err)
-			(void)snprintf(d->err->hint, sizeof(d->err->hint),
-				       "the mmapfs that wrote it can replay it; --force moves it aside");
+			(void)snprintf(
+				d->err->hint, sizeof(d->err->hint),
+				"the mmapfs that wrote it can replay it; --force moves it aside");
 		return -ENOTEMPTY;
 	}
 	if (live && !lost)
-		return refuse(d, live, "mmapfsctl journal replay brings them into their files; --force "
-				       "moves them aside instead");
+		return refuse(d, live,
+			      "mmapfsctl journal replay brings them into their files; --force "
+			      "moves them aside instead");
 	if (live && may_precede(lost, live))
-		return refuse(d, live, "they may come after what is lost, and are not replayed then; "
-				       "--force moves them aside as well");
+		return refuse(d, live,
+			      "they may come after what is lost, and are not replayed then; "
+			      "--force moves them aside as well");
 	return 0;
 }
 
@@ -145,11 +148,13 @@ static void tell(struct remains *m)
 	if (m->half.no_file)
 		return;
 	if (d->empty)
-		place_say(m->place, JOURNAL_INFO, "it had no records: nothing but its preamble is damaged");
+		place_say(m->place, JOURNAL_INFO,
+			  "it had no records: nothing but its preamble is damaged");
 	else if (!d->records)
-		place_say(m->place, JOURNAL_ERROR,
-			  "it has no record that can be recognized: what it had, if anything, is not "
-			  "known");
+		place_say(
+			m->place, JOURNAL_ERROR,
+			"it has no record that can be recognized: what it had, if anything, is not "
+			"known");
 	else
 		place_say(m->place, JOURNAL_ERROR,
 			  "it has %llu records, %llu to %llu: what of them was not in its files, "
@@ -175,7 +180,8 @@ static int move(struct discard *d, unsigned i)
 	tell(m);
 	if (!told->records)
 		return 0;
-	r = strays_look(d->pool, told->kept, MMS_RECORD_HEADER_BYTES, name_files, m, &blank, d->err);
+	r = strays_look(d->pool, told->kept, MMS_RECORD_HEADER_BYTES, name_files, m, &blank,
+			d->err);
 	strays_told(m->place, m->named);
 	return r;
 }

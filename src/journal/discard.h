@@ -24,8 +24,8 @@ struct discard_report {
  * it.
  *
  * -ENOTEMPTY: there are records that can be read, and are not replayed after what is lost; or there
- * is nothing else. With force they are moved aside as well, and nothing is replayed. BACKING must be
- * the caller's alone.
+ * is nothing else. With force they are moved aside as well, and nothing is replayed. BACKING must
+ * be the caller's alone.
  */
 int journal_discard(struct mms_pool *pool, const struct journal_place *place, bool force,
 		    struct discard_report *ret, struct mms_error *err);

@@ -56,8 +56,8 @@ static void hint_room(const struct journal *j, struct mms_error *err)
 	if (statvfs(j->dir, &st))
 		return;
 	(void)snprintf(err->hint, sizeof(err->hint),
-		       "the journal takes %llu KiB, and %llu KiB are free there: make room, or give "
-		       "it a smaller size (journal_size)",
+		       "the journal takes %llu KiB, and %llu KiB are free there: make room, or "
+		       "give it a smaller size (journal_size)",
 		       (unsigned long long)need,
 		       (unsigned long long)(st.f_bavail * (st.f_frsize >> 9) >> 1));
 }
@@ -192,7 +192,8 @@ static int take_dir(struct journal *j, struct mms_pool *pool, struct mms_error *
 	(void)error_set(err, -EBUSY, "opening the journal %s, which has live records", j->dir);
 	if (err)
 		(void)snprintf(err->hint, sizeof(err->hint),
-			       "they are of another BACKING: mount that, or choose another directory");
+			       "they are of another BACKING: mount that, or choose another "
+			       "directory");
 	return -EBUSY;
 }
 

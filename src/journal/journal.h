@@ -88,9 +88,9 @@ struct journal_options {
 	bool names;           /* name operations are records */
 };
 
-/* Replay must have been done: -EBUSY if records are live, or the directory is another journal's. Makes
- * the logs where there are none, or of another size; what it has made is gone again where it fails.
- * Starts the threads. */
+/* Replay must have been done: -EBUSY if records are live, or the directory is another journal's.
+ * Makes the logs where there are none, or of another size; what it has made is gone again where it
+ * fails. Starts the threads. */
 int journal_open(struct mms_pool *pool, const struct journal_place *place,
 		 const struct journal_options *options, struct journal **ret,
 		 struct mms_error *err);

@@ -83,7 +83,8 @@ int place_log_path(const struct journal_place *place, unsigned half, char buf[JO
 	return place_path(place, half ? "log.1" : "log.0", buf);
 }
 
-int place_damaged_path(const struct journal_place *place, unsigned half, char buf[JOURNAL_PATH_MAX])
+int place_damaged_path(const struct journal_place *place, unsigned half,
+		       char buf[JOURNAL_PATH_MAX])
 {
 	struct timespec now;
 	char name[64];
@@ -108,7 +109,8 @@ int place_lock(const struct journal_place *place, struct mms_error *err)
 	int fd = open(place->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd < 0)
-		return error_set(err, -errno, "opening the directory of the journal, %s", place->dir);
+		return error_set(err, -errno, "opening the directory of the journal, %s",
+				 place->dir);
 	if (!flock(fd, LOCK_EX | LOCK_NB) || errno != EWOULDBLOCK)
 		return fd;
 	(void)close(fd);

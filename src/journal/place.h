@@ -36,7 +36,8 @@ int place_log_path(const struct journal_place *place, unsigned half, char buf[JO
 int place_path(const struct journal_place *place, const char *name, char buf[JOURNAL_PATH_MAX]);
 
 /* A new name, for what is kept of a log that cannot be read. */
-int place_damaged_path(const struct journal_place *place, unsigned half, char buf[JOURNAL_PATH_MAX]);
+int place_damaged_path(const struct journal_place *place, unsigned half,
+		       char buf[JOURNAL_PATH_MAX]);
 
 /* Makes the names in the journal's directory durable. */
 int place_sync_dir(const struct journal_place *place);

@@ -76,8 +76,10 @@ static void data(const char *path, const char *offset, const char *text)
 	const struct journal_node node = node_of(path);
 	struct journal_extent e = {
 		.offset = strtoull(offset, NULL, 10), .len = (uint32_t)strlen(text), .bytes = text};
-	const struct journal_data d = {
-		.size = e.offset + e.len, .mtime = {.tv_sec = 1700000000}, .extents = &e, .n_extents = 1};
+	const struct journal_data d = {.size = e.offset + e.len,
+				       .mtime = {.tv_sec = 1700000000},
+				       .extents = &e,
+				       .n_extents = 1};
 
 	must(journal_data(journal, &node, &d, NULL), "data");
 }
@@ -117,7 +119,8 @@ static int run(int n, char **word)
 	}
 	if (n > 2 && !strcmp(word[0], "truncate")) {
 		node = node_of(word[1]);
-		must(journal_truncate(journal, &node, strtoull(word[2], NULL, 10), NULL), "truncate");
+		must(journal_truncate(journal, &node, strtoull(word[2], NULL, 10), NULL),
+		     "truncate");
 		return 3;
 	}
 	if (n > 1 && !strcmp(word[0], "retire")) {
