@@ -89,6 +89,10 @@ static void keep_listing(struct dir *d, struct inode *inode, struct fuse_file_in
 	if (fs.options.cache != CACHE_BACK || !watch_marked(inode))
 		return;
 	pthread_mutex_lock(&inode->lock);
+	/* Names alone are no use to who wants attributes. */
+	if (atomic_load_explicit(&wanted, memory_order_relaxed) &&
+	    atomic_load_explicit(&inode->looked_up, memory_order_relaxed))
+		inode->listing_old = true;
 	d->keeps = !inode->listing_old || !inode->listings;
 	if (d->keeps) {
 		fi->cache_readdir = 1;
@@ -271,7 +275,8 @@ static int add_plus(struct filling *f, const struct dirent_raw *raw)
 	size_t need;
 	int rc;
 
-	if (f->attributes && !is_dots(raw->name)) {
+	/* Who walks a tree enters its directories. */
+	if ((f->attributes || (f->plus && raw->type == DT_DIR)) && !is_dots(raw->name)) {
 		/* Where something is mounted, the number is of what is beneath. */
 		rc = inode_is_known(f->inode->id.dev, raw->ino) ?
 			     inode_lookup(f->inode, raw->name, &child, &st) :

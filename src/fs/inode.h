@@ -38,55 +38,56 @@ struct stamp {
 	struct timespec mtime, ctime;
 };
 
+/* In an order that leaves no holes: there may be a hundred thousand. */
 struct inode {
 	struct identity id;        /* constant */
 	uint64_t generation;       /* constant */
-	mode_t type;               /* S_IFMT bits; constant */
-	bool is_virtual;           /* constant: not in BACKING; see control.h */
 	struct file_handle *handle; /* constant; NULL: by path */
 	struct file_handle *key;   /* constant: what events call it; handle, or owned; NULL: none */
+	struct commit *commit;     /* constant: see commit.h; NULL: no journal for it */
+	mode_t type;               /* S_IFMT bits; constant */
+	bool is_virtual;           /* constant: not in BACKING; see control.h */
 
-	struct inode *hash_next;   /* table.lock */
 	bool hashed;               /* table.lock */
-	struct inode *key_next;    /* table.lock; see keys.h */
 	bool keyed;                /* table.lock */
+	bool fd_pinned;            /* descriptor lock: never closed before the inode */
+	struct inode *hash_next;   /* table.lock */
+	struct inode *key_next;    /* table.lock; see keys.h */
 	uint64_t nlookup;          /* table.lock */
 	uint64_t refs;             /* table.lock */
 	struct inode *parent;      /* table.lock; a counted ref; only without handle */
 	char *name;                /* table.lock; owned; likewise */
 
+	struct inode *lru_prev, *lru_next; /* descriptor lock; idle descriptors only */
 	int fd;                    /* descriptor lock; -1: not open */
 	unsigned fd_users;         /* descriptor lock */
-	bool fd_pinned;            /* descriptor lock: never closed before the inode */
-	struct inode *lru_prev, *lru_next; /* descriptor lock; idle descriptors only */
 
 	pthread_mutex_t lock;      /* guards what follows */
 	struct region *region;     /* regular files that are open, or dirty */
 	struct stamp stamp;
-	bool stamp_valid;
-	bool outdated;             /* the kernel keeps a size that is not the file's */
 	struct timespec kernel_mtime; /* write-back cache: the mtime that the kernel goes by */
 	int64_t looked_ms;         /* when a lookup last compared it */
 	uint32_t wb_seq;           /* background sync errors so far */
 	int wb_error;              /* the last of them */
-	bool wb_seen;              /* some handle has reported it */
-	bool listing_old;          /* directory: a listing that is kept is not to be used */
 	unsigned passes;           /* handles counted by passthrough.c */
 	int backing;               /* of them: the kernel's id, or that there is none */
 	unsigned listings;         /* directory: open to read what the kernel may keep */
+	bool stamp_valid;
+	bool outdated;             /* the kernel keeps a size that is not the file's */
+	bool wb_seen;              /* some handle has reported it */
+	bool listing_old;          /* directory: a listing that is kept is not to be used */
 
 	atomic_bool wrote;         /* the mount changed the file since the stamp was taken */
 	atomic_bool mtime_moved;   /* by data written back since kernel_mtime was set */
-	atomic_int capability;     /* security.capability: see xattr.c */
 	atomic_bool dir_dirty;     /* directory: on the list of dirs.h */
+	atomic_bool heard;         /* not a directory: what others do to it makes events */
+	atomic_int capability;     /* security.capability: see xattr.c */
 	atomic_uint looked_up;     /* directory: see dir.c; 0: not since it was listed with attributes */
 	atomic_int watched;        /* enum watched (watch.h); changed under the marks lock */
-	atomic_bool heard;         /* not a directory: what others do to it makes events */
-	struct commit *commit;     /* constant: see commit.h; NULL: no journal for it */
 	atomic_int sync_error;     /* a sync of the file has failed for good; negative errno */
-	_Atomic(struct misses *) misses; /* see push.h; NULL: none yet */
 	_Atomic(int64_t) size_seen; /* regular file: BACKING's size when it was last looked at, or
 				     * what the mount has made it since */
+	_Atomic(struct misses *) misses; /* see push.h; NULL: none yet */
 };
 
 struct inode_stats {
