@@ -101,13 +101,13 @@ leader_of() { # ROW
 # Those of a row, of which some may not be here.
 systems_planned() { # ROW
 	case $(row_field "$1" 5) in
-	read) echo native passthrough_ll passthrough_hp bindfs mergerfs mmapfs ;;
-	served) echo native passthrough_ll passthrough_hp bindfs mergerfs floor mmapfs ;;
-	back) echo native passthrough_ll passthrough_hp mergerfs floor mmapfs ;;
+	read) echo native passthrough_ll passthrough_hp bindfs mergerfs mmapfs-passthrough mmapfs ;;
+	served) echo native passthrough_ll passthrough_hp bindfs mergerfs floor mmapfs-passthrough mmapfs ;;
+	back) echo native passthrough_ll passthrough_hp mergerfs floor mmapfs-passthrough mmapfs ;;
 	through) echo native passthrough_ll-through bindfs mergerfs-through floor-through mmapfs-through ;;
-	write) echo native passthrough_ll passthrough_hp mergerfs floor mmapfs \
+	write) echo native passthrough_ll passthrough_hp mergerfs floor mmapfs-passthrough mmapfs \
 		passthrough_ll-through bindfs mergerfs-through ;;
-	owners) echo native bindfs mergerfs mmapfs ;; # what users create there is theirs
+	owners) echo native bindfs mergerfs mmapfs-passthrough mmapfs ;; # what users create there is theirs
 	daemons) echo passthrough_ll passthrough_hp bindfs mergerfs mmapfs ;;
 	esac
 }

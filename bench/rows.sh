@@ -69,17 +69,22 @@ is_own() { # SYSTEM
 	[[ $1 == mmapfs* ]]
 }
 
+# Whose statistics are the row's: what is passed through, no daemon has served.
+serves() { # SYSTEM
+	is_own "$1" && [ "$1" != mmapfs-passthrough ]
+}
+
 note_figure() { # ROW SYSTEM REPETITION VALUE
 	printf '%s\t%s\t%d\t%s\n' "$@" >>"$work/figures"
 }
 
 # begin_timed, end_timed: the looks at the statistics around what is measured.
 begin_timed() { # SYSTEM
-	! is_own "$1" || served_now "$1" >"$work/before"
+	! serves "$1" || served_now "$1" >"$work/before"
 }
 
 end_timed() { # ROW SYSTEM
-	! is_own "$2" || {
+	! serves "$2" || {
 		served_now "$2" >"$work/after"
 		note_served "$1" timed "$work/before" "$work/after"
 	}
@@ -134,7 +139,7 @@ has_daemon() { # SYSTEM
 
 # Unmounts; what mmapfs has served since it was mounted is the row's.
 finish_system() { # ROW SYSTEM
-	if is_own "$2" && has_daemon "$2"; then
+	if serves "$2" && has_daemon "$2"; then
 		served_now "$2" >"$work/after"
 		note_served "$1" all /dev/null "$work/after"
 	fi

@@ -114,6 +114,11 @@ find_systems() {
 	find_passthrough
 	find_packaged
 	find_floor
+	if [ "$(id -u)" -eq 0 ] && [ "$(printf '%s\n' 6.9 "$(uname -r)" | sort -V | head -n 1)" = 6.9 ]; then
+		add_system mmapfs-passthrough "${mmapfs_options:+$mmapfs_options,}passthrough"
+	else
+		notes+=("mmapfs-passthrough is left out: it needs root and Linux 6.9")
+	fi
 	add_system mmapfs "$mmapfs_options"
 	add_system mmapfs-through "${mmapfs_options:+$mmapfs_options,}cache=through"
 }
