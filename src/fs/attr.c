@@ -15,6 +15,7 @@
 #include "creds.h"
 #include "durability.h"
 #include "lifetime.h"
+#include "passthrough.h"
 #include "region.h"
 #include "resync.h"
 #include "stats.h"
@@ -249,6 +250,17 @@ static int set_attributes(fuse_req_t req, struct inode *inode, int fd, struct st
 	return rc;
 }
 
+/*
+ * Whether a change of nothing says that somebody is about to write past the daemon
+ * who may not leave set-id bits behind (__remove_privs() with HANDLE_KILLPRIV_V2).
+ * It may also be a chown(2) to nobody, after which the bare directory has none
+ * either.
+ */
+static bool about_to_write(fuse_req_t req, struct inode *inode)
+{
+	return creds_clears_setid(req) && passthrough_has(inode) && region_is_written(inode);
+}
+
 void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
 		struct fuse_file_info *fi)
 {
@@ -280,9 +292,10 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
 	}
 	recorded = is_recorded(inode, fd, attr, to_set);
 	before = own_change_begin(inode, fd);
-	/* A change of nothing is how the kernel says that somebody is about to write who
-	 * may not leave set-id bits behind (__remove_privs() with HANDLE_KILLPRIV_V2). */
-	rc = to_set ? set_attributes(req, inode, fd, attr, to_set) : kill_privileges(req, inode, fd);
+	if (!to_set && about_to_write(req, inode))
+		rc = kill_privileges(req, inode, fd);
+	else
+		rc = set_attributes(req, inode, fd, attr, to_set);
 	own_change_end(inode, fd, before);
 	inode_fd_put(inode);
 	if (to_set != FUSE_SET_ATTR_MTIME && to_set != (FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_CTIME))
