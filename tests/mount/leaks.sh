@@ -9,7 +9,7 @@ require_root # to make the kernel forget
 
 FILES=1500
 
-tree() { quiet timeout 60 "$HELPERS/tree" "$@"; }
+tree() { quiet timeout 300 "$HELPERS/tree" "$@"; }
 
 try()
 {

@@ -36,14 +36,14 @@ run_mode()
 	mkdir "$BACKING" "$ASIDE"
 	[ -n "$as" ] && give_to_user
 	mount_it "$options,$COMMON" "$as" || return
-	check "$options: work" step 200 "$as" in_new work "$MNT/work"
+	check "$options: work" step 600 "$as" in_new work "$MNT/work"
 	check "$options: daemon lives" daemon_lives
 	unmount_it
 	mount_it "$options,$COMMON" "$as" || return
-	check "$options: verify after a new mount" step 100 "$as" verify "$MNT/work"
+	check "$options: verify after a new mount" step 300 "$as" verify "$MNT/work"
 	check "$options: reads were served from mapped regions" served_mapped
 	unmount_it
-	check "$options: verify in BACKING" step 100 "$as" verify "$BACKING/work"
+	check "$options: verify in BACKING" step 300 "$as" verify "$BACKING/work"
 	[ "$FAILURES" -gt "$before" ] || say "        $options took $((SECONDS - start)) s"
 }
 
