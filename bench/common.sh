@@ -24,6 +24,25 @@ say() {
 	printf '%s\n' "$*" >&2
 }
 
+note_once() {
+	local note
+	for note in "${notes[@]}"; do
+		[ "$note" != "$1" ] || return 0
+	done
+	notes+=("$1")
+}
+
+# What a neighbour cannot do the table says; it is no failure of ours.
+blame() { # SYSTEM TEXT
+	case $1 in
+	native | eatmydata | mmapfs* | floor*) complain "$2" ;;
+	*)
+		note_once "$2"
+		say "$2"
+		;;
+	esac
+}
+
 # Sets $repetitions and $dir.
 check_common_arguments() { # QUICK ONLY CSV
 	local row
@@ -63,6 +82,11 @@ compile() { # NAME
 		"$top/bench/pattern.c" || die "bench/$1.c does not compile"
 }
 
+find_treework() {
+	treework=${TREEWORK-}
+	[ -n "$treework" ] || { compile treework && treework=$work/treework; }
+}
+
 find_iowork() {
 	iowork=${IOWORK-}
 	[ -n "$iowork" ] || { compile iowork && iowork=$work/iowork; }
@@ -82,10 +106,29 @@ mmapfs_version() {
 	"$mmapfs" -V 2>&1 | tr '\n' ';' | sed 's/;$//; s/;/, /g'
 }
 
+# The kind of disk beneath a directory.
+disk_kind() { # DIR
+	local device name sys
+	device=$(df --output=source "$1" | tail -n 1)
+	name=$(basename "$(readlink -f "$device")")
+	sys=$(readlink -f "/sys/class/block/$name" 2>/dev/null)
+	[ ! -f "$sys/partition" ] || sys=$(dirname "$sys")
+	name=$(basename "$sys")
+	case $name in
+	loop*)
+		[ "$(cat "$sys/loop/dio")" = 1 ] && echo "loop device with direct I/O" || echo "loop device" ;;
+	nvme*) echo "NVMe disk" ;;
+	vd* | xvd*) echo "virtual disk" ;;
+	dm-*) echo "device mapper" ;;
+	sd*) [ "$(cat "$sys/queue/rotational")" = 1 ] && echo "rotating disk" || echo "solid-state disk" ;;
+	*) echo "disk of unknown kind" ;;
+	esac
+}
+
 print_machine() {
-	local model
-	model=$(awk -F ': ' '/^model name/ { print $2; exit }' /proc/cpuinfo)
-	echo "machine: Linux $(uname -r) $(uname -m), $(nproc) x ${model:-processor}," \
+	local release
+	release=$(uname -r)
+	echo "machine: Linux ${release%%-*} $(uname -m), $(nproc) processors," \
 		"$(awk '$1 == "MemTotal:" { print int($2 / 1024) }' /proc/meminfo) MiB"
 }
 

@@ -110,29 +110,63 @@ static double seqread(size_t block_len, unsigned long passes)
 
 enum counted { COUNT_WRITE, COUNT_CLOSE, COUNT_FSYNC };
 
-/* Writes a new file of SIZE bytes, a page a call. Which end of the work counts is WHAT's. */
-static double seqwrite(uint64_t size, enum counted what)
+struct counting {
+	enum counted what;
+	double start, seconds;
+};
+
+/* Ends what a row of writes counts: at the last write, or with what comes after it. */
+static void finish_writing(int fd, struct counting *c)
 {
-	double start = now(), seconds = 0;
+	if (c->what == COUNT_WRITE)
+		c->seconds = now() - c->start;
+	if (c->what == COUNT_FSYNC && fsync(fd) < 0)
+		err(1, "fsync of %s", path);
+	if (close(fd) < 0)
+		err(1, "closing %s", path);
+	if (c->what != COUNT_WRITE)
+		c->seconds = now() - c->start;
+}
+
+static void write_exactly(int fd, const uint8_t *buf, size_t len, uint64_t pos)
+{
+	ssize_t n = pwrite(fd, buf, len, (off_t)pos);
+
+	if (n != (ssize_t)len)
+		err(1, "writing %s: %zd of %zu bytes", path, n, len);
+}
+
+/* The pages of one write, which differ from those of the next by their stamps. */
+static uint8_t *first_block(size_t block_len)
+{
+	uint8_t *block = new_block(block_len);
+
+	for (size_t i = 0; i < block_len / PAGE; i++)
+		pattern_page(&pattern, i, block + i * PAGE);
+	return block;
+}
+
+/* Writes a new file of SIZE bytes, a block a call. Which end of the work counts is WHAT's. */
+static double seqwrite(uint64_t size, enum counted what, size_t block_len)
+{
+	uint8_t *block = first_block(block_len);
+	struct counting c = { .what = what, .start = now() };
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 
 	if (fd < 0)
 		err(1, "%s", path);
-	for (uint64_t pageno = 0; pageno < size / PAGE; pageno++) {
-		ssize_t n = write(fd, pattern_stamped(&pattern, pageno), PAGE);
-
-		if (n != (ssize_t)PAGE)
-			err(1, "writing %s: %zd of %u bytes", path, n, PAGE);
+	for (uint64_t pos = 0; pos < size; pos += block_len) {
+		if (block_len == PAGE) {
+			write_exactly(fd, pattern_stamped(&pattern, pos / PAGE), PAGE, pos);
+			continue;
+		}
+		for (size_t i = 0; i < block_len; i += PAGE)
+			pattern_restamp(&pattern, (pos + i) / PAGE, block + i);
+		write_exactly(fd, block, block_len, pos);
 	}
-	if (what == COUNT_WRITE)
-		seconds = now() - start;
-	if (what == COUNT_FSYNC && fsync(fd) < 0)
-		err(1, "fsync of %s", path);
-	if (close(fd) < 0)
-		err(1, "closing %s", path);
-	if (what != COUNT_WRITE)
-		seconds = now() - start;
-	return (double)size / MIB / seconds;
+	finish_writing(fd, &c);
+	free(block);
+	return (double)size / MIB / c.seconds;
 }
 
 /* ----------------------------------------------------------------- random */
@@ -194,7 +228,71 @@ static double randread(bool mapped, unsigned long threads, unsigned long operati
 	return (double)(operations / threads * threads) / seconds;
 }
 
+/* Each of N pages once, in an order that looks random. N is a power of two. */
+static uint64_t shuffled(uint64_t i, uint64_t n)
+{
+	return (i * 0x9e3779b1u + 0x3c6ef372u) % n;
+}
+
+/* Writes all pages of a file that is there anew, a page a call. */
+static double randwrite(uint64_t size, enum counted what)
+{
+	struct counting c = { .what = what, .start = now() };
+	uint64_t pages = size / PAGE;
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		err(1, "%s", path);
+	for (uint64_t i = 0; i < pages; i++) {
+		uint64_t pageno = shuffled(i, pages);
+
+		write_exactly(fd, pattern_stamped(&pattern, pageno), PAGE, pageno * PAGE);
+	}
+	finish_writing(fd, &c);
+	return (double)size / MIB / c.seconds;
+}
+
+/* The same through a shared mapping. The mapping, its faults and msync count. */
+static double mapwrite(uint64_t size)
+{
+	double start = now(), seconds;
+	uint64_t pages = size / PAGE;
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	uint8_t *map;
+
+	if (fd < 0)
+		err(1, "%s", path);
+	map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (map == MAP_FAILED)
+		err(1, "mapping %s", path);
+	for (uint64_t i = 0; i < pages; i++) {
+		uint64_t pageno = shuffled(i, pages);
+
+		memcpy(map + pageno * PAGE, pattern_stamped(&pattern, pageno), PAGE);
+	}
+	if (msync(map, size, MS_SYNC) < 0)
+		err(1, "msync of %s", path);
+	munmap(map, size);
+	if (close(fd) < 0)
+		err(1, "closing %s", path);
+	seconds = now() - start;
+	return (double)size / MIB / seconds;
+}
+
 /* ------------------------------------------------------------- not timed */
+
+/* Out of the page cache. Dirty pages would stay there. */
+static void evict(void)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || fsync(fd) < 0)
+		err(1, "%s", path);
+	errno = posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	if (errno)
+		err(1, "dropping %s from the cache", path);
+	close(fd);
+}
 
 static void fill(uint64_t size)
 {
@@ -247,14 +345,18 @@ static void check(uint64_t size, bool mapped)
 
 static _Noreturn void usage(void)
 {
-	fputs("usage: iowork fill     FILE SEED BYTES\n"
-	      "       iowork check    FILE SEED BYTES read|map\n"
-	      "       iowork seqread  FILE SEED BLOCK PASSES\n"
-	      "       iowork randread FILE SEED THREADS OPERATIONS\n"
-	      "       iowork mapread  FILE SEED THREADS OPERATIONS\n"
-	      "       iowork seqwrite FILE SEED BYTES write|close|fsync\n"
-	      "       iowork touch    BYTES\n"
-	      "BYTES and BLOCK are multiples of 4096.\n", stderr);
+	fputs("usage: iowork fill      FILE SEED BYTES\n"
+	      "       iowork check     FILE SEED BYTES read|map\n"
+	      "       iowork seqread   FILE SEED BLOCK PASSES\n"
+	      "       iowork randread  FILE SEED THREADS OPERATIONS\n"
+	      "       iowork mapread   FILE SEED THREADS OPERATIONS\n"
+	      "       iowork seqwrite  FILE SEED BYTES write|close|fsync [BLOCK]\n"
+	      "       iowork randwrite FILE SEED BYTES write|close|fsync\n"
+	      "       iowork mapwrite  FILE SEED BYTES\n"
+	      "       iowork evict     FILE\n"
+	      "       iowork touch     BYTES\n"
+	      "BYTES and BLOCK are multiples of 4096; those of randwrite and mapwrite a power of two.\n",
+	      stderr);
 	exit(2);
 }
 
@@ -269,6 +371,16 @@ static unsigned long number(const char *arg, unsigned long multiple_of, unsigned
 		errx(2, "'%s' is not a number from %lu to %lu in steps of %lu", arg, multiple_of,
 			max, multiple_of);
 	return value;
+}
+
+/* Bytes of a file whose pages are shuffled. */
+static uint64_t power_of_two(const char *arg)
+{
+	unsigned long n = number(arg, PAGE, LONG_MAX);
+
+	if (n & (n - 1))
+		errx(2, "%lu is no power of two", n);
+	return n;
 }
 
 static enum counted counted_by_name(const char *name)
@@ -295,6 +407,28 @@ static void touch_memory(size_t bytes)
 	munmap(map, bytes);
 }
 
+static double measure(const char *command, int argc, char **argv)
+{
+	const unsigned long max = LONG_MAX;
+	const char *first = argv[0], *second = argc > 1 ? argv[1] : NULL;
+
+	if (strcmp(command, "mapwrite") == 0 && argc == 1)
+		return mapwrite(power_of_two(first));
+	if (strcmp(command, "seqwrite") == 0 && (argc == 2 || argc == 3))
+		return seqwrite(number(first, PAGE, max), counted_by_name(second),
+			argc == 3 ? number(argv[2], PAGE, 1u << 30) : PAGE);
+	if (argc != 2)
+		usage();
+	if (strcmp(command, "seqread") == 0)
+		return seqread(number(first, PAGE, 1u << 30), number(second, 1, max));
+	if (strcmp(command, "randread") == 0 || strcmp(command, "mapread") == 0)
+		return randread(command[0] == 'm', number(first, 1, THREADS_MAX),
+			number(second, 1, max));
+	if (strcmp(command, "randwrite") == 0)
+		return randwrite(power_of_two(first), counted_by_name(second));
+	usage();
+}
+
 int main(int argc, char **argv)
 {
 	const unsigned long max = LONG_MAX;
@@ -303,29 +437,23 @@ int main(int argc, char **argv)
 		touch_memory(number(argv[2], PAGE, max));
 		return 0;
 	}
-	if (argc < 5)
+	if (argc < 3)
 		usage();
 	path = argv[2];
+	if (strcmp(argv[1], "evict") == 0 && argc == 3) {
+		evict();
+		return 0;
+	}
+	if (argc < 5)
+		usage();
 	if (!pattern_init(&pattern, number(argv[3], 1, max)))
 		errx(1, "no memory");
 	if (strcmp(argv[1], "fill") == 0 && argc == 5)
 		fill(number(argv[4], PAGE, max));
-	else if (argc != 6)
-		usage();
-	else if (strcmp(argv[1], "check") == 0)
+	else if (strcmp(argv[1], "check") == 0 && argc == 6)
 		check(number(argv[4], PAGE, max), strcmp(argv[5], "map") == 0);
-	else if (strcmp(argv[1], "seqread") == 0)
-		printf("%.1f\n", seqread(number(argv[4], PAGE, 1u << 30), number(argv[5], 1, max)));
-	else if (strcmp(argv[1], "randread") == 0)
-		printf("%.0f\n", randread(false, number(argv[4], 1, THREADS_MAX),
-			number(argv[5], 1, max)));
-	else if (strcmp(argv[1], "mapread") == 0)
-		printf("%.0f\n", randread(true, number(argv[4], 1, THREADS_MAX),
-			number(argv[5], 1, max)));
-	else if (strcmp(argv[1], "seqwrite") == 0)
-		printf("%.1f\n", seqwrite(number(argv[4], PAGE, max), counted_by_name(argv[5])));
 	else
-		usage();
+		printf("%.1f\n", measure(argv[1], argc - 4, argv + 4));
 	pattern_release(&pattern);
 	return 0;
 }

@@ -59,6 +59,11 @@ void pattern_page(const struct pattern *p, uint64_t pageno, uint8_t *buf)
 	put_stamps(buf, stamp_of(p, pageno));
 }
 
+void pattern_restamp(const struct pattern *p, uint64_t pageno, uint8_t *buf)
+{
+	put_stamps(buf, stamp_of(p, pageno));
+}
+
 const uint8_t *pattern_stamped(struct pattern *p, uint64_t pageno)
 {
 	uint8_t *page = prepared(p, pageno);

@@ -33,6 +33,9 @@ void pattern_page(const struct pattern *p, uint64_t pageno, uint8_t *buf);
 /* Stamps page PAGENO where it was prepared, and returns it: one thread at a time. */
 const uint8_t *pattern_stamped(struct pattern *p, uint64_t pageno);
 
+/* Makes BUF, which has page PAGENO - n * PATTERN_PAGES, page PAGENO: changes its stamps alone. */
+void pattern_restamp(const struct pattern *p, uint64_t pageno, uint8_t *buf);
+
 /* The quick check: looks at the first eight bytes of each page. POS and LEN are whole pages. */
 bool pattern_glance(const struct pattern *p, uint64_t pos, const uint8_t *buf, size_t len);
 

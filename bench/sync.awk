@@ -22,10 +22,12 @@ END {
 	for (r = 1; r <= rows; r++)
 		if (row_name[r] in measured)
 			report_row(row_name[r])
-	if (trace == "yes")
+	if (trace == "yes") {
+		report_floors()
 		report_stages("append1")
-	else
+	} else {
 		report_bars()
+	}
 }
 
 function report_row(row,   who, n, i) {
@@ -128,6 +130,20 @@ function report_stages(row,   whole, cached, passed, trip, disk, left) {
 	report_stage("the rest: record, waking up, checkpoints", left, whole)
 	report_stage("all", whole, whole)
 	report_stage("for comparison: bare ext4", mean_of(row ":mean", "native"), whole)
+}
+
+# What the requests alone leave room for, whatever the disk costs.
+function report_floors(   r, any) {
+	for (r = 1; r <= rows; r++) {
+		if (!summarize_ratio(row_name[r], "mmapfs-requests", "native"))
+			continue
+		if (!any++)
+			printf "\nrates in multiples of bare ext4, median (min..max):\n"
+		printf "  %-14s the requests alone %5.2f (%.2f..%.2f)", row_name[r], median, least, most
+		if (summarize_ratio(row_name[r], "mmapfs-journal", "native"))
+			printf ", with the journal %5.2f (%.2f..%.2f)", median, least, most
+		printf "\n"
+	}
 }
 
 function report_stage(what, us, whole) {

@@ -2,17 +2,17 @@
 # SPDX-License-Identifier: MIT
 #
 # The file systems that bench/run compares: which there are, and how each is mounted and unmounted.
-# Sourced by bench/run, which sets $work, $backing, $mmapfs, $mmapfs_options and $examples, and by
-# bench/sync, which has other systems.
+# Sourced by bench/run, which sets $top, $work, $backing, $mmapfs, $mmapfs_options and $examples, and
+# by bench/sync, which has other systems.
 
-: "${work:?}" "${mmapfs_options=}" "${examples=}" "${backing=}"
+: "${top:?}" "${work:?}" "${mmapfs_options=}" "${examples=}" "${backing=}"
 
 systems=()            # those that take part, native first and mmapfs last
 versions=()           # of all, for the table
-declare -A options    # what each is mounted with, for the table
-declare -A daemon_pid # of those that are mounted now
-declare -A answered    # of those: it is mounted and has answered
-declare -A own_backing # of those that have one
+declare -gA options    # what each is mounted with, for the table
+declare -gA daemon_pid # of those that are mounted now
+declare -gA answered    # of those: it is mounted and has answered
+declare -gA own_backing # of those that have one
 
 # Beneath all systems there is one directory; bench/sync gives each its own.
 backing_of() { # SYSTEM
@@ -33,64 +33,125 @@ add_system() { # SYSTEM OPTIONS
 	is_bare "$1" || mkdir "$work/mnt.$1"
 }
 
-# passthrough_ll comes with libfuse as a source file. Prints why it cannot be built.
-build_passthrough_ll() {
-	local source=$examples/passthrough_ll.c flags
+# Compiles a peer, or the floor, from source. Prints why it cannot be done.
+build_peer() { # PROGRAM COMPILER FLAG... SOURCE...
+	local program=$1 flags source
+	shift
+	for source; do :; done
 	[ -f "$source" ] || {
-		echo "$source is missing (Debian: libfuse3-dev; see --examples)"
+		echo "$source is missing (see --examples in bench/README)"
 		return 1
 	}
 	flags=$(pkg-config --cflags --libs fuse3 2>/dev/null) || {
-		echo "pkg-config does not find fuse3"
+		echo "pkg-config does not find fuse3 (Debian: libfuse3-dev)"
 		return 1
 	}
 	# shellcheck disable=SC2086 # flags are words
-	"${CC:-cc}" -O2 -w -o "$work/passthrough_ll" "$source" $flags >"$work/cc.log" 2>&1 || {
-		echo "$source does not compile: $(head -n 1 "$work/cc.log")"
+	"$@" $flags -o "$work/$program" >"$work/cc.log" 2>&1 || {
+		echo "$source does not compile: $(grep -m 1 -i error "$work/cc.log")"
 		return 1
 	}
 }
 
-# Sets $systems, $options, $notes, $versions.
-find_systems() {
+find_passthrough() {
 	local why
-	add_system native none
-	versions+=("$(mmapfs_version)")
-	if why=$(build_passthrough_ll); then
-		add_system passthrough_ll "source=BACKING"
-		add_system passthrough_ll-best "source=BACKING,writeback,cache=always"
+	if why=$(build_peer passthrough_ll "${CC:-cc}" -O2 -w "$examples/passthrough_ll.c"); then
+		add_system passthrough_ll "source=BACKING,writeback,cache=always"
+		add_system passthrough_ll-through "source=BACKING,cache=always"
 		versions+=("passthrough_ll of libfuse $(pkg-config --modversion fuse3)")
 	else
 		notes+=("passthrough_ll is left out: $why")
 	fi
+	# Newer compilers want <iostream> said.
+	if why=$(build_peer passthrough_hp "${CXX:-c++}" -std=gnu++17 -O2 -w -pthread \
+		-include iostream "$examples/passthrough_hp.cc"); then
+		add_system passthrough_hp "" # it caches for a day, and writes back, by default
+		versions+=("passthrough_hp from $(basename "$examples"), libfuse $(pkg-config --modversion fuse3)")
+	else
+		notes+=("passthrough_hp is left out: $why")
+	fi
+}
+
+find_packaged() {
+	local common
 	if command -v bindfs >/dev/null; then
 		# Its default for others' access is what only root may always ask for.
-		if [ "$(id -u)" -eq 0 ]; then
-			add_system bindfs ""
-		else
-			add_system bindfs "--no-allow-other"
-		fi
+		common=kernel_cache
+		[ "$(id -u)" -eq 0 ] || common=$common,no-allow-other
+		add_system bindfs "$common"
 		versions+=("$(bindfs --version 2>&1 | head -n 1)")
 	else
-		notes+=("bindfs is left out: it is not installed")
+		notes+=("bindfs is left out: it is not installed (Debian: bindfs)")
 	fi
+	if command -v mergerfs >/dev/null; then
+		common=use_ino,minfreespace=0,cache.files=auto-full,cache.attr=86400,cache.entry=86400
+		common=$common,cache.negative_entry=86400,cache.symlinks=true,cache.readdir=true
+		common=$common,inodecalc=passthrough,security_capability=false
+		add_system mergerfs "$common,cache.writeback=true"
+		add_system mergerfs-through "$common,cache.writeback=false"
+		versions+=("mergerfs $(mergerfs -V 2>&1 | sed -n 's/^mergerfs version: *//p')")
+	else
+		notes+=("mergerfs is left out: it is not installed (Debian: mergerfs)")
+	fi
+}
+
+find_floor() {
+	local why
+	floorfs=${FLOORFS-$work/floorfs}
+	if [ -n "${FLOORFS-}" ] || why=$(build_peer floorfs "${CC:-cc}" -std=gnu11 -D_GNU_SOURCE -O2 -pthread \
+		"$top/bench/floortree.c" "$top/bench/floorfs.c"); then
+		add_system floor back
+		add_system floor-through through
+	else
+		notes+=("the floor is left out: $why")
+	fi
+}
+
+# Sets $systems, $options, $notes, $versions.
+find_systems() {
+	add_system native none
+	versions+=("$(mmapfs_version)")
+	find_passthrough
+	find_packaged
+	find_floor
 	add_system mmapfs "$mmapfs_options"
+	add_system mmapfs-through "${mmapfs_options:+$mmapfs_options,}cache=through"
+}
+
+has_system() { # SYSTEM
+	[ -n "${options[$1]+set}" ]
 }
 
 is_mounted() { # DIR
 	awk -v dir="$1" '$2 == dir { found = 1 } END { exit !found }' /proc/self/mounts
 }
 
+# FUSE options for every mount of a row, and what of BACKING the floor has copies of.
+mount_options=''
+floor_names=()
+
+with_mount_options() { # OPTIONS
+	local all=${1:+$1,}$mount_options
+	echo "${all%,}"
+}
+
 daemon_command() { # SYSTEM, sets $command
-	local mnt
+	local mnt all
 	mnt=$(mnt_of "$1")
+	all=$(with_mount_options "${options[$1]}")
 	case $1 in
 	passthrough_ll*)
-		command=("$work/passthrough_ll" -f -o "${options[$1]/BACKING/$backing}" "$mnt") ;;
+		command=("$work/passthrough_ll" -f -o "${all/BACKING/$backing}" "$mnt") ;;
+	passthrough_hp)
+		command=("$work/passthrough_hp" --foreground "$backing" "$mnt") ;;
 	bindfs)
-		command=(bindfs -f ${options[bindfs]:+"${options[bindfs]}"} "$backing" "$mnt") ;;
+		command=(bindfs -f ${all:+-o "$all"} "$backing" "$mnt") ;;
+	mergerfs*)
+		command=(mergerfs -f -o "$all" "$backing" "$mnt") ;;
+	floor*)
+		command=("$floorfs" "${options[$1]}" "$mnt" "$backing" "${floor_names[@]}") ;;
 	mmapfs*)
-		command=("$mmapfs" -f ${options[$1]:+-o "${options[$1]}"} "$(backing_of "$1")" "$mnt") ;;
+		command=("$mmapfs" -f ${all:+-o "$all"} "$(backing_of "$1")" "$mnt") ;;
 	esac
 }
 
@@ -106,12 +167,12 @@ start_system() { # SYSTEM
 	until is_mounted "$mnt"; do
 		n=$((n + 1))
 		if ! kill -0 "${daemon_pid[$1]}" 2>/dev/null; then
-			complain "$1 does not mount: $(tail -n 1 "$work/log.$1")"
+			blame "$1" "$1 does not mount: $(tail -n 1 "$work/log.$1")"
 			unset "daemon_pid[$1]"
 			return 1
 		fi
-		[ "$n" -le 1000 ] || {
-			complain "$1 does not mount in ten seconds"
+		[ "$n" -le 3000 ] || {
+			blame "$1" "$1 does not mount in half a minute"
 			kill -TERM "${daemon_pid[$1]}"
 			stop_system "$1"
 			return 1
@@ -119,7 +180,7 @@ start_system() { # SYSTEM
 		sleep 0.01
 	done
 	timeout --foreground 10 stat "$mnt" >/dev/null || {
-		complain "$1 is mounted and does not answer"
+		blame "$1" "$1 is mounted and does not answer"
 		return 1
 	}
 	answered[$1]=yes
@@ -185,7 +246,7 @@ stop_system() { # SYSTEM
 	wait "$pid" 2>/dev/null
 	status=$?
 	[ "$status" -eq 0 ] || [ -z "${answered[$1]-}" ] ||
-		complain "the daemon of $1 ended with status $status"
+		blame "$1" "the daemon of $1 ended with status $status"
 	unset "daemon_pid[$1]" "answered[$1]"
 }
 

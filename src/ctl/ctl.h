@@ -31,8 +31,18 @@ int complain_error(const struct mms_error *err);
 /* A name as part of a line: what is no printable ASCII becomes \xNN, and so do \ and ". */
 void print_quoted(const char *text);
 
+/* A string of JSON. A path is bytes, and JSON is text: what is no ASCII is written as the code point of
+ * its byte. */
+void print_json_string(const char *text);
+
 int command_status(struct where *w, bool json);
 int command_dump(struct where *w);
 int command_replay(struct where *w);
+int command_discard(struct where *w, bool force);
+
+/* Daemons hold this lock while they serve. Complains where it is not to be had. */
+int where_lock(const struct where *w);
+/* Of a journal: damage has an exit status, and a command. */
+int complain_journal(const struct where *w, const struct mms_error *err);
 
 #endif

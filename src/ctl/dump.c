@@ -105,18 +105,37 @@ static int print_record(void *arg, const struct mms_record *raw, const struct re
 	return 0;
 }
 
+/* Both in order; or each that can be read, and EXIT_DAMAGED. */
+static int look(struct where *w, struct half *halves)
+{
+	struct mms_error err;
+	int r = w->has_state ? halves_look(w->pool, &w->place, halves, &err) : 0;
+
+	if (!r)
+		return EXIT_DONE;
+	if (!journal_is_unreadable(r))
+		return complain_error(&err);
+	for (unsigned i = 0; i < JOURNAL_HALVES; i++) {
+		if (half_look(w->pool, &w->place, i, &halves[i], &err)) {
+			halves[i].exists = false;
+			(void)complain_journal(w, &err);
+		}
+	}
+	return EXIT_DAMAGED;
+}
+
 int command_dump(struct where *w)
 {
 	struct half *halves = calloc(JOURNAL_HALVES, sizeof(*halves));
 	struct mms_error err;
-	int r, result = EXIT_DONE;
+	int r = 0, result;
 
 	if (!halves) {
 		complain("no memory");
 		return EXIT_FAILED;
 	}
-	r = w->has_state ? halves_look(w->pool, &w->place, halves, &err) : 0;
-	for (unsigned i = 0; !r && i < JOURNAL_HALVES; i++) {
+	result = look(w, halves);
+	for (unsigned i = 0; result != EXIT_FAILED && !r && i < JOURNAL_HALVES; i++) {
 		if (halves[i].exists)
 			r = half_walk(w->pool, &halves[i], print_record, NULL, &err);
 		if (!r && halves[i].found.strays) {
@@ -128,5 +147,5 @@ int command_dump(struct where *w)
 		}
 	}
 	free(halves);
-	return r ? complain_error(&err) : result;
+	return r ? complain_journal(w, &err) : result;
 }

@@ -7,8 +7,7 @@
 
 #include "ctl.h"
 
-/* Daemons hold this lock while they serve. */
-static int lock(const struct where *w)
+int where_lock(const struct where *w)
 {
 	if (!flock(w->place.backing_fd, LOCK_EX | LOCK_NB))
 		return EXIT_DONE;
@@ -25,12 +24,12 @@ int command_replay(struct where *w)
 {
 	struct journal_report report = {0};
 	struct mms_error err;
-	int r = lock(w);
+	int r = where_lock(w);
 
 	if (r)
 		return r;
 	if (w->has_state && journal_replay(w->pool, &w->place, &report, &err))
-		return complain_error(&err);
+		return complain_journal(w, &err);
 	if (!report.records && !report.damaged) {
 		printf("nothing to replay\n");
 		return EXIT_DONE;

@@ -14,12 +14,20 @@
 
 void complain(const char *text, ...)
 {
+	char line[4 * JOURNAL_PATH_MAX];
 	va_list ap;
 
-	fputs("mmapfsctl: ", stderr);
 	va_start(ap, text);
-	(void)vfprintf(stderr, text, ap);
+	(void)vsnprintf(line, sizeof(line), text, ap);
 	va_end(ap);
+	fputs("mmapfsctl: ", stderr);
+	/* Paths are in it that others have chosen, and a terminal obeys. */
+	for (const char *at = line; *at; at++) {
+		if ((unsigned char)*at < 0x20 || *at == 0x7f)
+			fprintf(stderr, "\\x%02x", (unsigned char)*at);
+		else
+			fputc(*at, stderr);
+	}
 	fputc('\n', stderr);
 }
 
@@ -31,6 +39,18 @@ int complain_error(const struct mms_error *err)
 	return EXIT_FAILED;
 }
 
+int complain_journal(const struct where *w, const struct mms_error *err)
+{
+	int status = complain_error(err);
+
+	if (!journal_is_unreadable(err->code))
+		return status;
+	complain("mmapfsctl journal discard %s moves aside what cannot be read, and says what is known "
+		 "of it",
+		 w->backing);
+	return EXIT_DAMAGED;
+}
+
 void print_quoted(const char *text)
 {
 	putchar('"');
@@ -39,6 +59,20 @@ void print_quoted(const char *text)
 
 		if (c < 0x20 || c >= 0x7f || c == '"' || c == '\\')
 			printf("\\x%02x", c);
+		else
+			putchar(c);
+	}
+	putchar('"');
+}
+
+void print_json_string(const char *text)
+{
+	putchar('"');
+	for (; *text; text++) {
+		unsigned char c = (unsigned char)*text;
+
+		if (c < 0x20 || c >= 0x7f || c == '"' || c == '\\')
+			printf("\\u%04x", c);
 		else
 			putchar(c);
 	}

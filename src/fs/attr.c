@@ -20,21 +20,31 @@
 #include "stats.h"
 #include "wire.h"
 
-/* Mapped stores leave times owed; nobody shall see the file without them. */
-static void set_owed_times(struct inode *inode)
+/* Mapped stores leave times owed; nobody shall see the file without them. Whether
+ * there may have been some. */
+static bool set_owed_times(struct inode *inode)
 {
+	bool any;
+
 	if (!S_ISREG(inode->type) || fs.writeback)
-		return;
+		return false;
 	pthread_mutex_lock(&inode->lock);
-	if (inode->region)
+	any = inode->region;
+	if (any)
 		mms_touch(inode->region->file);
 	pthread_mutex_unlock(&inode->lock);
+	return any;
 }
 
 int attr_of(struct inode *inode, struct stat *ret_st)
 {
-	set_owed_times(inode);
+	(void)set_owed_times(inode);
 	return inode_stat(inode, ret_st);
+}
+
+int attr_settle(struct inode *inode, struct stat *st)
+{
+	return set_owed_times(inode) ? inode_stat(inode, st) : 0;
 }
 
 static void reply_attr(fuse_req_t req, struct inode *inode)
@@ -270,7 +280,9 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
 	}
 	recorded = is_recorded(inode, fd, attr, to_set);
 	before = own_change_begin(inode, fd);
-	rc = set_attributes(req, inode, fd, attr, to_set);
+	/* A change of nothing is how the kernel says that somebody is about to write who
+	 * may not leave set-id bits behind (__remove_privs() with HANDLE_KILLPRIV_V2). */
+	rc = to_set ? set_attributes(req, inode, fd, attr, to_set) : kill_privileges(req, inode, fd);
 	own_change_end(inode, fd, before);
 	inode_fd_put(inode);
 	if (to_set != FUSE_SET_ATTR_MTIME && to_set != (FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_CTIME))

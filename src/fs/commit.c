@@ -10,7 +10,9 @@
 
 #include "durability.h"
 #include "journal.h"
+#include "latency.h"
 #include "log.h"
+#include "passthrough.h"
 #include "pending.h"
 #include "region.h"
 #include "stats.h"
@@ -252,11 +254,12 @@ int commit_synced(struct inode *inode, uint64_t upto)
  * A failed sync leaves pages clean that never reached the disk, and the
  * kernel's next one has nothing to say of them. The store remembers that for
  * as long as the file is open; here it is remembered of files that it does not
- * have, and past their close, until they are cut to nothing and written anew.
+ * have, or whose writes it does not see, and past their close, until they are
+ * cut to nothing and written anew.
  */
 static int note_failure(struct inode *inode, const struct mms_file *file, int rc)
 {
-	if (rc && !file && S_ISREG(inode->type))
+	if (rc && (!file || passthrough_has(inode)) && S_ISREG(inode->type))
 		atomic_store(&inode->sync_error, rc);
 	return rc;
 }
@@ -364,11 +367,13 @@ struct committing {
 	int touched;
 	void (*done)(void *arg, int result);
 	void *arg;
+	struct latency_mark mark;
 };
 
 static void committing_end(struct committing *c, int rc)
 {
 	c->done(c->arg, rc ? rc : c->touched);
+	latency_finish(c->mark);
 	free(c);
 }
 
@@ -401,8 +406,9 @@ void commit_handle_then(struct handle *h, bool datasync, void (*done)(void *arg,
 		done(arg, commit_handle(h, datasync));
 		return;
 	}
-	*c = (struct committing){h, file ? mms_touch(file) : 0, done, arg};
+	*c = (struct committing){.h = h, .touched = file ? mms_touch(file) : 0, .done = done, .arg = arg};
 	if (left_to_journal(h->inode, handle_fd(h), file, datasync, &seq, &rc)) {
+		c->mark = latency_leave();
 		journal_commit_then(fs.journal, seq, committed, c);
 		return;
 	}

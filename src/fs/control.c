@@ -11,6 +11,7 @@
 #include "durability.h"
 #include "inode.h"
 #include "kept.h"
+#include "latency.h"
 #include "ops.h"
 #include "report.h"
 #include "task.h"
@@ -158,6 +159,7 @@ void control_release(fuse_req_t req, struct fuse_file_info *fi)
 struct command {
 	fuse_req_t req;
 	size_t size;
+	struct latency_mark mark;
 };
 
 /* A thread of its own: sync flushes the kernel's cache over MNT, which sends
@@ -171,6 +173,7 @@ static void run_sync(void *arg)
 		fuse_reply_err(c->req, -rc);
 	else
 		fuse_reply_write(c->req, c->size);
+	latency_finish(c->mark);
 	free(c);
 }
 
@@ -181,10 +184,12 @@ static int start_sync(fuse_req_t req, size_t size)
 
 	if (!c)
 		return -ENOMEM;
-	*c = (struct command){req, size};
+	*c = (struct command){req, size, latency_leave()};
 	rc = task_start(run_sync, c);
-	if (rc)
+	if (rc) {
+		latency_return(c->mark);
 		free(c);
+	}
 	return rc;
 }
 

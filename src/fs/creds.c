@@ -10,17 +10,21 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static __thread bool own_umask; /* this thread has an fs_struct of its own */
+static __thread bool own_umask;      /* this thread has an fs_struct of its own */
+static __thread mode_t thread_mask; /* and this umask in it, left by who acted last */
 static cap_t caller_caps;       /* effective while acting as a caller */
 
-/* umask(2) is per process unless the thread left the shared fs_struct. */
-static int thread_umask(void)
+/* umask(2) is per process unless the thread left the shared fs_struct. It need not
+ * be put back: a worker makes files only as a caller, whose mask it sets first. */
+static int take_umask(mode_t mask)
 {
-	if (own_umask)
+	if (own_umask && thread_mask == mask)
 		return 0;
-	if (unshare(CLONE_FS))
+	if (!own_umask && unshare(CLONE_FS))
 		return -errno;
 	own_umask = true;
+	thread_mask = mask;
+	(void)umask(mask);
 	return 0;
 }
 
@@ -78,20 +82,17 @@ bool creds_in_group(fuse_req_t req, gid_t group)
 int creds_begin(struct creds *c, fuse_req_t req, bool groups)
 {
 	const struct fuse_ctx *ctx = fuse_req_ctx(req);
-	int rc = thread_umask();
+	int rc = take_umask(ctx->umask);
 
-	*c = (struct creds){.umask = 0};
+	*c = (struct creds){.switched = false};
 	if (rc)
 		return rc;
-	c->umask = umask(ctx->umask);
 	if (!fs.privileged || (ctx->uid == 0 && ctx->gid == 0))
 		return 0;
 	if (groups) {
 		rc = set_groups(req);
-		if (rc) {
-			umask(c->umask);
+		if (rc)
 			return rc;
-		}
 		c->groups_set = true;
 	}
 	c->switched = true;
@@ -117,7 +118,6 @@ void creds_end(struct creds *c)
 	}
 	if (c->groups_set)
 		syscall(SYS_setgroups, (size_t)0, NULL);
-	umask(c->umask);
 	errno = saved;
 }
 

@@ -13,7 +13,6 @@
 struct creds {
 	bool switched;
 	bool groups_set;
-	mode_t umask;
 };
 
 /* From here to creds_end() this thread creates as req's caller, under its

@@ -13,6 +13,8 @@
 #include "leases.h"
 #include "log.h"
 #include "own.h"
+#include "passthrough.h"
+#include "push.h"
 #include "region.h"
 #include "stats.h"
 
@@ -242,12 +244,23 @@ int open_on_mount(struct inode *inode, int flags)
 	return fd < 0 ? -ESTALE : fd;
 }
 
+void close_on_mount(struct inode *inode, int fd)
+{
+	int error;
+
+	if (!close(fd))
+		return;
+	error = errno;
+	pthread_mutex_lock(&inode->lock);
+	if (inode->region)
+		atomic_store(&inode->region->close_error, error);
+	pthread_mutex_unlock(&inode->lock);
+}
+
 /*
  * close(2) on a FUSE file writes its dirty pages back and waits until the
  * daemon has answered: syncfs(2) on the mount does not wait on kernels since
- * 2026, and sync_file_range(2) not on kernels before 6.16. An error that it
- * reports is one that the kernel would have given to the program's own
- * close; it is kept for that.
+ * 2026, and sync_file_range(2) not on kernels before 6.16.
  */
 struct flush {
 	int mount_fd;
@@ -268,14 +281,7 @@ static void flush_one(struct inode *inode, void *arg)
 		kernel_flush_inode(inode);
 		return;
 	}
-	if (close(fd)) {
-		int error = errno;
-
-		pthread_mutex_lock(&inode->lock);
-		if (inode->region)
-			atomic_store(&inode->region->close_error, error);
-		pthread_mutex_unlock(&inode->lock);
-	}
+	close_on_mount(inode, fd);
 }
 
 void kernel_flush(void)
@@ -285,7 +291,7 @@ void kernel_flush(void)
 	/* close(2) flushed the files that nobody has open for writing any more.
 	 * A descriptor on MNT makes umount(8) say EBUSY; while somebody writes
 	 * it would say so anyway. */
-	if (fs.options.cache == CACHE_NONE || !regions_have_writers() || !own_begin())
+	if (fs.options.cache == CACHE_NONE || fs.passthrough || !regions_have_writers() || !own_begin())
 		return;
 	/* Held while requests to ourselves are answered by the workers, which
 	 * never take it. */
@@ -315,6 +321,7 @@ void kernel_flush_inode(struct inode *inode)
 		return;
 	fuse_lowlevel_notify_inval_inode(fs.session, inode_number(inode), 0, 0);
 	own_end();
+	push_forget(inode);
 }
 
 void kernel_flush_use(int mount_fd)
@@ -357,7 +364,7 @@ static void before_pass(void *arg)
 	kernel_flush();
 	checkpoint_before_pass();
 	mms_pool_stats(fs.pool, &s);
-	if (regions_take_full_sync() || s.dirty_files > MANY_FILES)
+	if (regions_take_full_sync() || passthrough_writes() || s.dirty_files > MANY_FILES)
 		full_sync();
 	sync_directories();
 }

@@ -40,6 +40,10 @@ void kernel_flush_inode(struct inode *inode);
  * it keeps the mount busy, or negative errno. Touches MNT. */
 int open_on_mount(struct inode *inode, int flags);
 
+/* Closes it, which writes the file's dirty pages back. An error is one that the
+ * kernel would have given to the program's own close; it is kept for that. */
+void close_on_mount(struct inode *inode, int fd);
+
 /* Everything durable: kernel_flush() if kernel, directories, files. Returns
  * the first error. Touches MNT if kernel. */
 int sync_everything(bool kernel, uint64_t *ret_files);

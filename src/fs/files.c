@@ -15,6 +15,8 @@
 #include "durability.h"
 #include "fdcache.h"
 #include "naming.h"
+#include "passthrough.h"
+#include "push.h"
 #include "region.h"
 #include "stats.h"
 
@@ -47,6 +49,7 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		return;
 	}
 	fill_info(fi, h, fresh);
+	passthrough_open(h);
 	if (fuse_reply_open(req, fi))
 		region_close(h);
 }
@@ -131,7 +134,7 @@ void op_create(fuse_req_t req, fuse_ino_t parent_ino, const char *name, mode_t m
 	if (!rc && !S_ISREG(st.st_mode))
 		rc = -EEXIST;
 	if (!rc)
-		rc = inode_lookup(parent, name, &inode, &st);
+		rc = inode_lookup_new(parent, name, &inode, &st);
 	if (!rc && identity_equal(&inode->id, &created))
 		commit_is_new(inode);
 	naming_end(&naming, &what, rc ? NULL : inode, 0);
@@ -153,6 +156,7 @@ void op_create(fuse_req_t req, fuse_ino_t parent_ino, const char *name, mode_t m
 	}
 	fill_info(fi, h, true);
 	entry_fill(&e, parent, inode, &st);
+	passthrough_open(h);
 	if (fuse_reply_create(req, &e, fi)) {
 		region_close(h);
 		inode_forget(inode, 1);
@@ -171,6 +175,7 @@ static int flush_handle(struct handle *h)
 	struct inode *inode = h->inode;
 	int rc = 0, error;
 
+	passthrough_dirtied(h);
 	if (h->region && h->writer) {
 		rc = mms_touch(h->region->file);
 		inode_mtime_settle(inode, mms_fd(h->region->file));
@@ -190,7 +195,8 @@ static int flush_handle(struct handle *h)
 void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	stats_count(OP_FLUSH);
-	if (inode_of(ino)->is_virtual || kernel_flush_is(fuse_req_ctx(req)->pid))
+	if (inode_of(ino)->is_virtual || kernel_flush_is(fuse_req_ctx(req)->pid) ||
+	    push_is(fuse_req_ctx(req)->pid))
 		reply_result(req, 0);
 	else
 		reply_result(req, flush_handle(handle_of(fi)));

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 
 #ifdef HAVE_LIBSECCOMP
 #include <seccomp.h>
@@ -20,6 +21,10 @@
 #endif
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANITIZED 1
+#endif
+
+#ifndef SYS_cachestat
+#define SYS_cachestat 451 /* Linux 6.5; libseccomp of that time does not know it */
 #endif
 
 #if defined(HAVE_LIBSECCOMP) && !defined(SANITIZED)
@@ -126,6 +131,7 @@ static const int allowed[] = {
 	SCMP_SYS(madvise),
 	SCMP_SYS(msync),
 	SCMP_SYS(mincore),
+	SYS_cachestat,
 	SCMP_SYS(mlock),
 	SCMP_SYS(mlock2),
 	SCMP_SYS(munlock),

@@ -11,7 +11,7 @@
  *
  * Threads: libfuse's workers serve requests; the syncer flushes; the starter
  * (one shot) tunes the mount; the signal thread ends it; the watch (watch.h)
- * hears of changes in BACKING. All but the workers may touch MNT or send
+ * hears of changes in BACKING; the pusher (push.h) reads ahead. All but the workers may touch MNT or send
  * notifications: a worker that did would wait for a worker.
  */
 #ifndef MMAPFS_FS_H
@@ -49,6 +49,7 @@ struct fs {
 	bool handles;              /* inodes are found by file handle */
 	bool writeback;            /* the kernel granted the write-back cache */
 	bool watch;                /* what others change in BACKING is heard of: watch.h */
+	bool passthrough;          /* the kernel granted it: see passthrough.h */
 	bool epochs;               /* the kernel can drop all entries at once */
 	unsigned fd_limit;         /* RLIMIT_NOFILE in force */
 	uint64_t started_ms;

@@ -11,6 +11,7 @@
 #include "commit.h"
 #include "fdcache.h"
 #include "keys.h"
+#include "misses.h"
 #include "region.h"
 #include "stats.h"
 #include "watch.h"
@@ -51,7 +52,8 @@ void names_unlock(void)
 
 static size_t bucket_of(const struct identity *id)
 {
-	uint64_t h = (id->ino ^ (id->dev << 32) ^ (uint64_t)id->btime_nsec) * 0x9e3779b97f4a7c15ull;
+	/* Not the birth time: see inode_is_known(). */
+	uint64_t h = (id->ino ^ (id->dev << 32)) * 0x9e3779b97f4a7c15ull;
 
 	return (size_t)(h >> 20) & table.mask;
 }
@@ -123,6 +125,7 @@ static uint64_t bytes_of(const struct inode *inode)
 static void inode_discard(struct inode *inode)
 {
 	commit_detach(inode);
+	misses_free(atomic_load(&inode->misses));
 	pthread_mutex_destroy(&inode->lock);
 	if (inode->key != inode->handle)
 		free(inode->key);
@@ -528,7 +531,8 @@ static int lookup_new(struct inode *parent, int dirfd, const char *name, struct 
 	return 0;
 }
 
-int inode_lookup(struct inode *parent, const char *name, struct inode **ret_inode, struct stat *ret_st)
+static int lookup(struct inode *parent, const char *name, bool is_new, struct inode **ret_inode,
+		  struct stat *ret_st)
 {
 	struct identity id;
 	struct inode *inode;
@@ -541,10 +545,10 @@ int inode_lookup(struct inode *parent, const char *name, struct inode **ret_inod
 		names_unlock();
 		return dirfd;
 	}
-	rc = identify(dirfd, name, &id, &st);
+	rc = is_new ? 0 : identify(dirfd, name, &id, &st);
 	if (rc)
 		goto out;
-	inode = lookup_known(&id);
+	inode = is_new ? NULL : lookup_known(&id);
 	if (inode && superseded(inode, &st)) {
 		pthread_mutex_lock(&table.lock);
 		unhash_locked(inode);
@@ -570,6 +574,29 @@ out:
 			inode_forget(*ret_inode, 1);
 	}
 	return rc;
+}
+
+int inode_lookup(struct inode *parent, const char *name, struct inode **ret_inode, struct stat *ret_st)
+{
+	return lookup(parent, name, false, ret_inode, ret_st);
+}
+
+int inode_lookup_new(struct inode *parent, const char *name, struct inode **ret_inode,
+		     struct stat *ret_st)
+{
+	return lookup(parent, name, true, ret_inode, ret_st);
+}
+
+bool inode_is_known(uint64_t dev, uint64_t ino)
+{
+	const struct identity id = {.dev = dev, .ino = ino};
+	bool known = false;
+
+	pthread_mutex_lock(&table.lock);
+	for (struct inode *i = table.buckets[bucket_of(&id)]; i && !known; i = i->hash_next)
+		known = i->id.ino == ino && i->id.dev == dev;
+	pthread_mutex_unlock(&table.lock);
+	return known;
 }
 
 struct inode *inode_find_key(const struct file_handle *key)

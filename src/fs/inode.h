@@ -29,6 +29,7 @@
 struct region;
 struct commit;
 struct file_handle;
+struct misses;
 
 /* What a regular file looked like when the kernel's cache was last known to
  * be right about it. */
@@ -69,15 +70,21 @@ struct inode {
 	uint32_t wb_seq;           /* background sync errors so far */
 	int wb_error;              /* the last of them */
 	bool wb_seen;              /* some handle has reported it */
+	bool listing_old;          /* directory: a listing that is kept is not to be used */
+	unsigned passes;           /* handles counted by passthrough.c */
+	int backing;               /* of them: the kernel's id, or that there is none */
+	unsigned listings;         /* directory: open to read what the kernel may keep */
 
 	atomic_bool wrote;         /* the mount changed the file since the stamp was taken */
 	atomic_bool mtime_moved;   /* by data written back since kernel_mtime was set */
 	atomic_int capability;     /* security.capability: see xattr.c */
 	atomic_bool dir_dirty;     /* directory: on the list of dirs.h */
+	atomic_uint looked_up;     /* directory: see dir.c; 0: not since it was listed with attributes */
 	atomic_int watched;        /* enum watched (watch.h); changed under the marks lock */
 	atomic_bool heard;         /* not a directory: what others do to it makes events */
 	struct commit *commit;     /* constant: see commit.h; NULL: no journal for it */
 	atomic_int sync_error;     /* a sync of the file has failed for good; negative errno */
+	_Atomic(struct misses *) misses; /* see push.h; NULL: none yet */
 	_Atomic(int64_t) size_seen; /* regular file: BACKING's size when it was last looked at, or
 				     * what the mount has made it since */
 };
@@ -109,6 +116,14 @@ static inline fuse_ino_t inode_number(struct inode *i)
  * by inode_forget() if the kernel does not learn of it.
  */
 int inode_lookup(struct inode *parent, const char *name, struct inode **ret_inode, struct stat *ret_st);
+
+/* The same for an entry that is not likely to be known: a call less if it is not,
+ * and no harm done if it is. */
+int inode_lookup_new(struct inode *parent, const char *name, struct inode **ret_inode,
+		     struct stat *ret_st);
+
+/* Whether the table has an inode of that number, of whatever birth. */
+bool inode_is_known(uint64_t dev, uint64_t ino);
 
 /* The inode of parent's entry name if it is in the table: a counted ref for
  * inode_put(), or NULL. No lookup is counted. */

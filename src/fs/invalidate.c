@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "push.h"
 #include "stats.h"
 
 /* FUSE_NOTIFY_INC_EPOCH, which headers before 2025 lack. */
@@ -27,6 +28,7 @@ void invalidate_data(struct inode *inode)
 {
 	stats_count(WATCH_INODES);
 	fuse_lowlevel_notify_inval_inode(fs.session, inode_number(inode), 0, 0);
+	push_forget(inode);
 }
 
 int invalidate_all_entries(void)

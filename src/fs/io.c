@@ -11,6 +11,7 @@
 
 #include "commit.h"
 #include "control.h"
+#include "push.h"
 #include "region.h"
 #include "stats.h"
 #include "wire.h"
@@ -175,6 +176,8 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
 	}
 	if (size > file_size - (uint64_t)off)
 		size = (size_t)(file_size - (uint64_t)off);
+	if (!h->direct && !(fi->flags & O_DIRECT))
+		push_saw_read(req, h->inode, size, off, file_size);
 	if (!may_lend(h, size) || !read_lent(req, h->region, size, off))
 		read_copied(req, h, size, off);
 }

@@ -99,6 +99,11 @@ static int set_up(char *msg, size_t size)
 	fs.started_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 	fs.fd_limit = raise_descriptor_limit();
 	fs.privileged = has_privileges();
+	if (o->passthrough && !fs.privileged) {
+		snprintf(msg, size, "passthrough needs root: only CAP_SYS_ADMIN may name the file that "
+				    "the kernel reads and writes; leave passthrough out");
+		return -EPERM;
+	}
 	if (o->lock)
 		raise_lock_limit();
 	rc = mms_pool_new(&pool, &fs.pool, &err);

@@ -112,11 +112,13 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent_ino, const char *name)
 		reply_negative(req, parent);
 	else if (rc)
 		reply_result(req, rc);
-	else if ((rc = attr_of(inode, &st))) {
+	else if ((rc = attr_settle(inode, &st))) {
 		inode_forget(inode, 1);
 		reply_result(req, rc);
-	} else
+	} else {
+		dir_looked_up(parent);
 		reply_entry(req, parent, inode, &st);
+	}
 }
 
 void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t nlookup)

@@ -97,6 +97,8 @@ int name_check(const struct inode *parent, const char *name);
 
 /* Attributes as a program is to see them: times that are owed are set first. */
 int attr_of(struct inode *inode, struct stat *ret_st);
+/* Makes that of attributes which a lookup has just taken. */
+int attr_settle(struct inode *inode, struct stat *st);
 
 /* Takes the set-id bits from a file whose data req changes, where the kernel
  * leaves that to the daemon, as it does before a write of somebody without
@@ -126,6 +128,13 @@ bool request_kills(fuse_req_t req);
 /* A range of the file was changed by other means than mms_write(): does what
  * the sync mode owes. 0 or negative errno. */
 int range_changed(struct handle *h, off_t off, off_t len);
+
+/* An entry of the directory was looked up by itself. */
+void dir_looked_up(struct inode *inode);
+
+/* The directory's listing is not to be used any more if the kernel keeps one. To
+ * be called before the kernel is told to drop it. */
+void dir_listing_is_old(struct inode *inode);
 
 /* Forgets what is remembered of security.capability. */
 void capability_forget(struct inode *inode);

@@ -4,6 +4,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -27,6 +28,8 @@ static const struct word cache_words[] = {{"back", CACHE_BACK},
 					  {"none", CACHE_NONE},
 					  {NULL, 0}};
 static const struct word watch_words[] = {{"auto", 1}, {"off", 0}, {NULL, 0}};
+static const struct word push_words[] = {
+	{"auto", PUSH_DEFAULT}, {"readahead", PUSH_READAHEAD}, {"store", PUSH_STORE}, {"off", PUSH_OFF}, {NULL, 0}};
 static const struct word io_words[] = {
 	{"auto", MMS_IO_AUTO}, {"mmap", MMS_IO_MMAP}, {"pread", MMS_IO_PREAD}, {NULL, 0}};
 static const struct word put_words[] = {
@@ -57,11 +60,16 @@ static const char *word_of(const struct word *words, int value)
 
 const char *sync_word(enum mms_sync_mode m) { return word_of(sync_words, (int)m); }
 const char *cache_word(enum cache_mode m) { return word_of(cache_words, (int)m); }
+const char *push_option_word(enum push_mode m) { return word_of(push_words, (int)m); }
 const char *io_word(enum mms_io m) { return word_of(io_words, (int)m); }
 const char *put_word(enum mms_put m) { return word_of(put_words, (int)m); }
 const char *preload_word(enum mms_preload m) { return word_of(preload_words, (int)m); }
 const char *advice_word(enum mms_advice m) { return word_of(advice_words, (int)m); }
 const char *log_word(enum log_level m) { return word_of(log_words, (int)m); }
+
+#define SPIN_UNSET UINT_MAX
+#define SPIN_DEFAULT 30u /* microseconds; measured, see HACKING */
+#define SPIN_MOST 1000u
 
 enum kind {
 	KIND_WORD,    /* one of words, into an enum */
@@ -73,6 +81,7 @@ enum kind {
 	KIND_JOURNAL, /* a directory, or no value */
 	KIND_WINDOW,
 	KIND_THREADS,
+	KIND_MICROSECONDS, /* a whole number from 0, into an unsigned */
 	KIND_PASS,    /* for the mount itself: no value */
 	KIND_PASS_VALUE,
 	KIND_IGNORE,  /* mount(8)'s own business: with or without a value */
@@ -97,6 +106,7 @@ static const struct option_spec specs[] = {
 	{"journal_size", KIND_SIZE, AT(journal_size), NULL, 0, "a size from 1M to 16G"},
 	{"journal_max_record", KIND_SIZE, AT(journal_max_record), NULL, 0, "a size from 4K to 4M"},
 	{"cache", KIND_WORD, AT(cache), cache_words, 0, "back, through, shared or none"},
+	{"passthrough", KIND_FLAG, AT(passthrough), NULL, 0, "no value"},
 	{"io", KIND_WORD, AT(io), io_words, 0, "auto, mmap or pread"},
 	{"write", KIND_WORD, AT(put), put_words, 0, "auto, mmap or pwrite"},
 	{"window", KIND_WINDOW, AT(window_shift), NULL, 0, "a power of two from 1M to 1T"},
@@ -107,10 +117,12 @@ static const struct option_spec specs[] = {
 	{"mlock", KIND_FLAG, AT(lock), NULL, 0, "no value"},
 	{"readahead", KIND_SIZE, AT(readahead), NULL, 0, "a size from 4K to 1G"},
 	{"threads", KIND_THREADS, AT(threads), NULL, 0, "a whole number from 1 to 1024"},
+	{"spin", KIND_MICROSECONDS, AT(spin_us), NULL, 0, "microseconds from 0 to 1000"},
 	{"clone_fd", KIND_FLAG, AT(clone_fd), NULL, 0, "no value"},
 	{"dump_data", KIND_FLAG, AT(dump_data), NULL, 0, "no value"},
 	{"seccomp", KIND_WORD, AT(filter), filter_words, 0, "kill, errno or off"},
 	{"watch", KIND_FLAGWORD, AT(watch), watch_words, 0, "auto or off"},
+	{"push", KIND_WORD, AT(push), push_words, 0, "auto, readahead, store or off"},
 	{"attr_timeout", KIND_SECONDS, AT(attr_timeout), NULL, 0, "seconds, 0 and more"},
 	{"entry_timeout", KIND_SECONDS, AT(entry_timeout), NULL, 0, "seconds, 0 and more"},
 	{"negative_timeout", KIND_SECONDS, AT(negative_timeout), NULL, 0, "seconds, 0 and more"},
@@ -243,7 +255,7 @@ static int parse_size(const char *text, uint64_t *ret)
 	return 0;
 }
 
-static int parse_count(const char *text, uint64_t max, uint64_t *ret)
+static int parse_count(const char *text, uint64_t min, uint64_t max, uint64_t *ret)
 {
 	char *end;
 	unsigned long long n;
@@ -252,7 +264,7 @@ static int parse_count(const char *text, uint64_t max, uint64_t *ret)
 		return -EINVAL;
 	errno = 0;
 	n = strtoull(text, &end, 10);
-	if (errno || *end || n < 1 || n > max)
+	if (errno || *end || n < min || n > max)
 		return -EINVAL;
 	*ret = n;
 	return 0;
@@ -319,7 +331,7 @@ static int store_value(struct options *o, const struct option_spec *s, const cha
 		*(uint64_t *)field = n;
 		return 0;
 	case KIND_COUNT:
-		return parse_count(value, INT64_MAX, field);
+		return parse_count(value, 1, INT64_MAX, field);
 	case KIND_SECONDS:
 		return parse_seconds(value, s->min_seconds, field);
 	case KIND_WINDOW:
@@ -330,7 +342,9 @@ static int store_value(struct options *o, const struct option_spec *s, const cha
 		*(unsigned *)field = (unsigned)__builtin_ctzll(n);
 		return 0;
 	case KIND_THREADS:
-		rc = parse_count(value, 1024, &n);
+	case KIND_MICROSECONDS:
+		rc = s->kind == KIND_THREADS ? parse_count(value, 1, 1024, &n) :
+					       parse_count(value, 0, SPIN_MOST, &n);
 		if (!rc)
 			*(unsigned *)field = (unsigned)n;
 		return rc;
@@ -487,22 +501,81 @@ static void set_defaults(struct options *o)
 	o->journal_max_record = 128u << 10;
 	o->readahead = 1 << 20;
 	o->threads = 0;
+	o->spin_us = SPIN_UNSET;
 	o->attr_timeout = o->entry_timeout = o->negative_timeout = -1;
 	o->watch = true;
+	o->push = PUSH_DEFAULT;
 	o->log_level = LOG_LEVEL_WARNING;
+}
+
+/* What the daemon must see, or the kernel keep, cannot be passed by it. */
+static int check_passthrough(struct parser *p)
+{
+	struct options *o = p->o;
+
+	if (!o->passthrough)
+		return 0;
+#ifndef HAVE_FUSE_CUSTOM_IO
+	return refuse(p, "passthrough needs libfuse 3.13 or newer, and this build has an older one");
+#endif
+	if (o->cache != CACHE_DEFAULT && o->cache != CACHE_THROUGH)
+		return refuse(p, "passthrough and cache=%s exclude each other: what is read and written "
+				 "is BACKING's own page cache; leave cache= out",
+			      cache_word(o->cache));
+	if (o->sync == MMS_SYNC_IMMEDIATE)
+		return refuse(p, "passthrough and sync=immediate exclude each other: the daemon does not "
+				 "see a write that it would have to make durable; use another sync=, or "
+				 "leave passthrough out");
+	if (o->journal)
+		return refuse(p, "passthrough and journal exclude each other: the daemon does not see the "
+				 "data that a record needs; leave one of them out");
+	o->cache = CACHE_THROUGH;
+	if (o->push == PUSH_READAHEAD || o->push == PUSH_STORE)
+		return refuse(p, "passthrough and push=%s exclude each other: what is in BACKING's page "
+				 "cache need not be pushed; leave push= out",
+			      push_option_word(o->push));
+	o->push = PUSH_OFF;
+	return 0;
+}
+
+static int check_push(struct parser *p)
+{
+	struct options *o = p->o;
+
+	if ((o->push == PUSH_READAHEAD || o->push == PUSH_STORE) && o->cache == CACHE_NONE)
+		return refuse(p, "push=%s and cache=none exclude each other: the kernel keeps nothing "
+				 "that could be pushed; use another cache= or push=off",
+			      push_option_word(o->push));
+	if (o->push == PUSH_STORE && !o->read_only)
+		return refuse(p, "push=store needs ro: it would overwrite what programs have written and "
+				 "the kernel has not handed over; use push=readahead");
+	if (o->push == PUSH_READAHEAD && o->readahead < PUSH_READAHEAD_MIN)
+		return refuse(p, "push=readahead needs readahead=64K or more, and it is %lluK",
+			      (unsigned long long)(o->readahead >> 10));
+	if (o->push != PUSH_DEFAULT)
+		return 0;
+	if (o->cache == CACHE_NONE)
+		o->push = PUSH_OFF;
+	else if (o->read_only)
+		o->push = PUSH_STORE;
+	else
+		o->push = o->readahead < PUSH_READAHEAD_MIN ? PUSH_OFF : PUSH_READAHEAD;
+	return 0;
 }
 
 static int check_together(struct parser *p)
 {
 	struct options *o = p->o;
 
+	if (check_passthrough(p))
+		return -EINVAL;
 	if (o->cache == CACHE_DEFAULT)
 		o->cache = o->sync == MMS_SYNC_IMMEDIATE ? CACHE_THROUGH : CACHE_BACK;
 	if (o->sync == MMS_SYNC_IMMEDIATE && o->cache == CACHE_BACK)
 		return refuse(p, "sync=immediate and cache=back exclude each other: the kernel's "
 				 "write-back cache would answer write(2) before anything is durable; "
 				 "use cache=through, shared or none");
-	if (check_journal(p))
+	if (check_push(p) || check_journal(p))
 		return -EINVAL;
 	if (o->allow_other && o->allow_root)
 		return refuse(p, "allow_other and allow_root exclude each other; use one of them");
@@ -519,6 +592,14 @@ static int check_together(struct parser *p)
 #ifndef HAVE_FUSE_LOOP_CFG
 	if (o->threads)
 		return refuse(p, "threads= needs libfuse 3.12 or newer, and this build has an older one");
+#endif
+#ifdef HAVE_FUSE_CUSTOM_IO
+	if (o->spin_us == SPIN_UNSET)
+		o->spin_us = SPIN_DEFAULT;
+#else
+	if (o->spin_us != SPIN_UNSET && o->spin_us)
+		return refuse(p, "spin= needs libfuse 3.13 or newer, and this build has an older one");
+	o->spin_us = 0;
 #endif
 	/* With a journal they wait together for one flush. */
 	if (!o->threads)
@@ -655,8 +736,11 @@ const char *options_help(void)
 	       "caching\n"
 	       "  cache=WORD         back (default), through (default if sync=immediate),\n"
 	       "                     shared (others change BACKING too) or none\n"
+	       "  passthrough        reads and writes pass by the daemon (root, Linux 6.9 and newer)\n"
 	       "  watch=WORD         auto (default): what others change in BACKING is dropped\n"
 	       "                     from the cache at once; or off\n"
+	       "  push=WORD          auto (default), readahead, store or off: what lies around\n"
+	       "                     random reads goes into the kernel's cache\n"
 	       "  attr_timeout=S, entry_timeout=S, negative_timeout=S   (a day where it is\n"
 	       "                     watched, else 1, 1 and 0)\n"
 	       "  readahead=SIZE     of the mount, when started as root (1M)\n"
@@ -671,6 +755,7 @@ const char *options_help(void)
 	       "  mlock              keep in memory what is mapped\n"
 	       "daemon\n"
 	       "  threads=N          most worker threads (10; with a journal 32)\n"
+	       "  spin=MICROSECONDS  a worker looks for the next request before it sleeps (30)\n"
 	       "  clone_fd           a device descriptor for each worker\n"
 	       "  seccomp=WORD       kill (default), errno or off: when a daemon of root makes\n"
 	       "                     a system call that it never makes\n"

@@ -11,6 +11,11 @@
 
 enum cache_mode { CACHE_DEFAULT, CACHE_BACK, CACHE_THROUGH, CACHE_SHARED, CACHE_NONE };
 
+/* A push goes as far as the mount's read-ahead at a time: not with less. */
+#define PUSH_READAHEAD_MIN (64u << 10)
+
+enum push_mode { PUSH_OFF, PUSH_READAHEAD, PUSH_STORE, PUSH_DEFAULT };
+
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
 /* At a system call that the daemon never makes. */
@@ -32,6 +37,7 @@ struct options {
 	char *journal_path;      /* absolute or relative, owned; NULL: in BACKING/.mmapfs */
 	uint64_t journal_size;   /* bytes */
 	uint64_t journal_max_record; /* bytes */
+	bool passthrough;
 	enum cache_mode cache;   /* never CACHE_DEFAULT after options_parse() */
 	enum mms_io io;
 	enum mms_put put;
@@ -45,8 +51,10 @@ struct options {
 	uint64_t max_read;       /* bytes; 0: the kernel's */
 	unsigned threads;
 	bool clone_fd;
+	unsigned spin_us;        /* see intake.h */
 	double attr_timeout, entry_timeout, negative_timeout; /* below 0: not given */
 	bool watch;
+	enum push_mode push;     /* never PUSH_DEFAULT after options_parse() */
 	bool lock;               /* mapped regions stay in memory */
 	bool dump_data;          /* core dumps hold data of files */
 	enum filter_mode filter;
@@ -69,6 +77,7 @@ const char *options_help(void);
 
 const char *sync_word(enum mms_sync_mode m);
 const char *cache_word(enum cache_mode m);
+const char *push_option_word(enum push_mode m);
 const char *io_word(enum mms_io m);
 const char *put_word(enum mms_put m);
 const char *preload_word(enum mms_preload m);

@@ -17,6 +17,8 @@
 #include "log.h"
 
 static int state_fd = -1; /* BACKING/.mmapfs */
+static bool state_made;   /* by this daemon, as is the next */
+static bool dir_made;
 static char *journal_dir;
 static struct mms_pool *pool; /* of the logs: what is not files of programs */
 
@@ -79,7 +81,8 @@ static int open_state(char *msg, size_t size)
 {
 	int rc;
 
-	if (fs.options.journal && mkdirat(fs.root_fd, RESERVED_NAME, 0700) && errno != EEXIST) {
+	state_made = fs.options.journal && !mkdirat(fs.root_fd, RESERVED_NAME, 0700);
+	if (fs.options.journal && !state_made && errno != EEXIST) {
 		rc = -errno;
 		snprintf(msg, size, "%s/%s, for the journal, cannot be made: %s", fs.backing,
 			 RESERVED_NAME, strerror(-rc));
@@ -123,6 +126,20 @@ static void say_replayed(const char *dir, const struct journal_report *r)
 			    (unsigned long long)r->quarantined_files);
 }
 
+static void say_failed(int rc, const struct mms_error *err, char *msg, size_t size)
+{
+	char text[800];
+
+	mms_error_format(err, text, sizeof(text));
+	if (journal_is_unreadable(rc))
+		snprintf(msg, size,
+			 "%s; mmapfsctl journal discard %s moves aside what cannot be read of the journal, "
+			 "and says what is known of it",
+			 text, fs.backing);
+	else
+		snprintf(msg, size, "%s", text);
+}
+
 static int replay_earlier(char *msg, size_t size)
 {
 	struct journal_report report = {0};
@@ -154,11 +171,11 @@ static int replay_earlier(char *msg, size_t size)
 	} else if (rc == 1) {
 		rc = journal_replay(pool, &place, &report, &err);
 		if (rc)
-			mms_error_format(&err, msg, size);
+			say_failed(rc, &err, msg, size);
 		else
 			say_replayed(dir, &report);
 	} else if (rc < 0) {
-		mms_error_format(&err, msg, size);
+		say_failed(rc, &err, msg, size);
 	}
 	free(dir);
 	return rc;
@@ -178,17 +195,38 @@ static int choose_dir(char *msg, size_t size)
 		}
 		return journal_path_write(state_fd, NULL);
 	}
-	if (mkdir(asked, 0700) && errno != EEXIST) {
+	dir_made = !mkdir(asked, 0700);
+	if (!dir_made && errno != EEXIST) {
 		rc = -errno;
 		snprintf(msg, size, "journal=%s: the directory cannot be made: %s", asked,
 			 strerror(-rc));
 		return rc;
 	}
 	journal_dir = realpath(asked, NULL);
-	rc = journal_dir ? journal_path_write(state_fd, journal_dir) : -errno;
-	if (rc)
+	if (!journal_dir) {
+		rc = -errno;
 		snprintf(msg, size, "journal=%s: %s", asked, strerror(-rc));
+		return rc;
+	}
+	rc = journal_path_write(state_fd, journal_dir);
+	if (rc)
+		snprintf(msg, size,
+			 "%s/%s/journal.path, which tells a later mount of the journal in %s, cannot be "
+			 "written: %s",
+			 fs.backing, RESERVED_NAME, asked, strerror(-rc));
 	return rc;
+}
+
+/* Nothing of a journal that was not to be is left, for the next mount to look for. */
+static void forget_journal(void)
+{
+	if (fs.options.journal_path && journal_dir)
+		(void)journal_path_write(state_fd, NULL);
+	if (dir_made)
+		(void)rmdir(fs.options.journal_path);
+	if (state_made)
+		(void)unlinkat(fs.root_fd, RESERVED_NAME, AT_REMOVEDIR);
+	dir_made = state_made = false;
 }
 
 static int open_journal(char *msg, size_t size)
@@ -238,6 +276,8 @@ int recovery_start(char *msg, size_t size)
 		rc = replay_earlier(msg, size);
 	if (!rc && fs.options.journal)
 		rc = open_journal(msg, size);
+	if (rc && !fs.journal)
+		forget_journal();
 	return rc;
 }
 

@@ -12,6 +12,8 @@
 #include "commit.h"
 #include "durability.h"
 #include "log.h"
+#include "passthrough.h"
+#include "push.h"
 #include "stats.h"
 
 static struct regions {
@@ -121,6 +123,8 @@ static void synced(struct mms_file *file, void *cookie, int result)
 	pthread_mutex_lock(&inode->lock);
 	if (result)
 		note_error_locked(inode, result);
+	if (result && inode->passes) /* what is written anew is not seen */
+		atomic_store(&inode->sync_error, result);
 	/* Somebody who detached it meanwhile closes it too. */
 	last = inode->region == r && r->opens == 0 && !mms_is_dirty(file);
 	if (last) {
@@ -337,6 +341,8 @@ int region_open(struct inode *inode, int flags, int fd, struct handle **ret_hand
 			stats_count(CACHE_DROPPED);
 	}
 	pthread_mutex_unlock(&inode->lock);
+	if (!rc && !*ret_fresh)
+		push_forget(inode);
 	if (unused)
 		destroy(unused);
 	if (rc && fd < 0 && write)
@@ -398,6 +404,7 @@ static void close_region(struct handle *h)
 	struct inode *inode = h->inode;
 	bool last = false, dirty;
 
+	passthrough_dirtied(h);
 	if (h->writer && mms_is_dirty(r->file))
 		flush_last(h);
 	if (h->writer && atomic_load(&inode->wrote)) {
@@ -428,11 +435,24 @@ void region_close(struct handle *h)
 {
 	kept_remove(&h->kept);
 	atomic_fetch_sub(&regions.handle_count, 1);
+	passthrough_close(h);
 	if (h->region)
 		close_region(h);
 	else
 		close_bare(h);
 	free(h);
+}
+
+struct region *region_borrow(struct inode *inode)
+{
+	struct region *r;
+
+	pthread_mutex_lock(&inode->lock);
+	r = inode->region;
+	if (r)
+		region_use(r);
+	pthread_mutex_unlock(&inode->lock);
+	return r;
 }
 
 bool region_is_open(struct inode *inode)

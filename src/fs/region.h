@@ -35,6 +35,7 @@ struct handle {
 	int bare_fd;           /* see open_bare(); else -1 */
 	bool direct;           /* the kernel does not cache it */
 	bool writer;
+	bool passed;           /* counted in inode.passes */
 	uint32_t err_seen;     /* inode.lock: wb_seq last reported */
 };
 
@@ -72,6 +73,9 @@ static inline void region_unuse(struct region *r)
 {
 	atomic_fetch_sub(&r->users, 1);
 }
+
+/* The region of a file that is open, in use until region_unuse(); or NULL. */
+struct region *region_borrow(struct inode *inode);
 
 /* A background error that this handle has not reported yet: negative errno, or 0. */
 int region_error(struct handle *handle);

@@ -10,8 +10,10 @@
 
 #include "confine.h"
 #include "inode.h"
+#include "latency.h"
 #include "lifetime.h"
 #include "journal.h"
+#include "push.h"
 #include "recovery.h"
 #include "region.h"
 #include "stats.h"
@@ -118,7 +120,15 @@ static size_t collect(struct number *out)
 	PUT("journal.live_records", j.live_records);
 	PUT("journal.live_bytes", j.live_bytes);
 	PUT("journal.size_bytes", j.size_bytes);
+	PUT("passthrough.opens", stats_get(PASSTHROUGH_OPENS));
+	PUT("passthrough.refused", stats_get(PASSTHROUGH_REFUSED));
+	PUT("intake.looks", stats_get(INTAKE_LOOKS));
+	PUT("intake.found", stats_get(INTAKE_FOUND));
 	PUT("cache.dropped", stats_get(CACHE_DROPPED));
+	PUT("push.windows", stats_get(PUSH_WINDOWS));
+	PUT("push.bytes", stats_get(PUSH_BYTES));
+	PUT("push.not_resident", stats_get(PUSH_NOT_RESIDENT));
+	PUT("push.dropped", stats_get(PUSH_DROPPED));
 	PUT("watch.own_events", stats_get(WATCH_OWN));
 	PUT("watch.foreign_events", stats_get(WATCH_FOREIGN));
 	PUT("watch.invalidated_entries", stats_get(WATCH_ENTRIES));
@@ -154,12 +164,38 @@ static char *print(void (*put)(FILE *f, const struct number *numbers, size_t n),
 	return text;
 }
 
+/* In nanoseconds. The buckets are there so that who reads twice can take the difference. */
+static void put_latency(FILE *f, const char *name, const struct latency *l)
+{
+	static const struct {
+		const char *name;
+		unsigned permille;
+	} quantiles[] = {{"p50", 500}, {"p90", 900}, {"p99", 990}};
+
+	for (size_t i = 0; i < sizeof(quantiles) / sizeof(quantiles[0]); i++) {
+		uint64_t ns = histogram_quantile(l->counts, quantiles[i].permille);
+
+		fprintf(f, "latency.%s.%s_ns %" PRIu64 "\n", name, quantiles[i].name,
+			ns < l->max_ns ? ns : l->max_ns);
+	}
+	fprintf(f, "latency.%s.max_ns %" PRIu64 "\n", name, l->max_ns);
+	for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++)
+		if (l->counts[i])
+			fprintf(f, "bucket.%s.%" PRIu64 " %" PRIu64 "\n", name, histogram_low(i),
+				l->counts[i]);
+}
+
 static void put_stats(FILE *f, const struct number *numbers, size_t n)
 {
+	struct latency l;
+
 	for (size_t k = 0; k < n; k++)
 		fprintf(f, "%s %" PRIu64 "\n", numbers[k].name, numbers[k].value);
 	for (unsigned k = 0; k < OP_COUNT; k++)
 		fprintf(f, "op.%s %" PRIu64 "\n", op_names[k], stats_get((enum counter)k));
+	for (unsigned k = 0; k < OP_COUNT; k++)
+		if (latency_get((enum counter)k, &l))
+			put_latency(f, op_names[k], &l);
 }
 
 char *stats_text(size_t *ret_len)
@@ -206,6 +242,7 @@ static void put_options(FILE *f)
 	fprintf(f, "    \"threads\": %u,\n    \"clone_fd\": %s,\n", o->threads,
 		o->clone_fd ? "true" : "false");
 	json_pair(f, "watch", o->watch ? "auto" : "off", ",");
+	json_pair(f, "push", push_option_word(o->push), ",");
 	fprintf(f, "    \"attr_timeout\": %g,\n    \"entry_timeout\": %g,\n", lifetime_attr_usual(),
 		lifetime_entry(fs.root));
 	fprintf(f, "    \"negative_timeout\": %g,\n", lifetime_negative(fs.root));
@@ -251,6 +288,7 @@ static void put_engine(FILE *f)
 	json_pair(f, "write_back_cache", fs.writeback ? "on" : "off", ",");
 	json_pair(f, "set_id_bits", wire_daemon_kills() ? "cleared by the daemon" : "cleared by the kernel", ",");
 	json_pair(f, "watch", watch_word(), ",");
+	json_pair(f, "push", push_word(), ",");
 	json_pair(f, "identity", fs.handles ? "file handles" : "paths beneath BACKING", ",");
 	json_pair(f, "acts_as", fs.privileged ? "the caller" : "the user who mounted", ",");
 	json_pair(f, "system_calls", confine_word(), ",");

@@ -19,10 +19,12 @@
 #include "log.h"
 #include "mount.h"
 #include "own.h"
+#include "push.h"
 #include "region.h"
 #include "stats.h"
 #include "task.h"
 #include "watch.h"
+#include "wire.h"
 
 #define MAX_BACKGROUND 64
 
@@ -54,6 +56,7 @@ void session_init(void *userdata, struct fuse_conn_info *conn)
 	(void)userdata;
 	conn->want = wanted(conn);
 	fs.writeback = conn->want & FUSE_CAP_WRITEBACK_CACHE;
+	fs.passthrough = fs.options.passthrough && wire_pass_is_offered();
 	conn->max_read = (unsigned)fs.options.max_read; /* libfuse wants it twice */
 	conn->max_background = MAX_BACKGROUND;
 	conn->congestion_threshold = MAX_BACKGROUND * 3 / 4;
@@ -114,6 +117,13 @@ static void ask(const struct starter *s)
 		log_error("the mount at %s does not answer: %s", fs.mountpoint, strerror(errno));
 		if (fd >= 0)
 			close(fd);
+		kill(getpid(), SIGTERM);
+		return;
+	}
+	if (fs.options.passthrough && !fs.passthrough) {
+		log_error("the kernel has no passthrough for FUSE mounts; it needs Linux 6.9 or newer "
+			  "with CONFIG_FUSE_PASSTHROUGH: leave the option passthrough out");
+		close(fd);
 		kill(getpid(), SIGTERM);
 		return;
 	}
@@ -180,6 +190,7 @@ static void flush_before_end(void)
 	/* It may wait for a lock that a program holds while it waits for a
 	 * worker: the workers must serve yet. */
 	watch_stop();
+	push_stop();
 	fd = open(fs.mountpoint, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd >= 0 && (fstat(fd, &st) || (uint64_t)st.st_dev != atomic_load(&fs.mount_dev))) {
 		close(fd);
@@ -298,6 +309,7 @@ int session_run(void (*ready)(void *arg), void *arg)
 		log_error("%s", err.what);
 		return rc;
 	}
+	push_start(); /* before the thread that may stop it */
 	rc = -pthread_create(&signals, NULL, take_signals, NULL);
 	if (!rc) {
 		rc = watch_start();
@@ -312,6 +324,7 @@ int session_run(void (*ready)(void *arg), void *arg)
 		/* Unless a signal did it: the connection is cut, nothing waits. */
 		watch_stop();
 	}
+	push_stop();
 	/* Programs that wait for an fsync are answered while there is a session. */
 	if (fs.journal)
 		journal_settle(fs.journal);

@@ -10,6 +10,8 @@
 #include "commit.h"
 #include "creds.h"
 #include "durability.h"
+#include "passthrough.h"
+#include "latency.h"
 #include "region.h"
 #include "stats.h"
 #include "task.h"
@@ -61,6 +63,7 @@ struct seeking {
 	int fd;
 	off_t off;
 	int whence;
+	struct latency_mark mark;
 };
 
 static void reply_seek(fuse_req_t req, int fd, off_t off, int whence)
@@ -79,6 +82,7 @@ static void seek_after_flush(void *arg)
 
 	kernel_flush_inode(s->inode);
 	reply_seek(s->req, s->fd, s->off, s->whence);
+	latency_finish(s->mark);
 	free(s);
 }
 
@@ -92,10 +96,12 @@ static int seek_flushed(fuse_req_t req, struct inode *inode, int fd, off_t off, 
 
 	if (!s)
 		return -ENOMEM;
-	*s = (struct seeking){req, inode, fd, off, whence};
+	*s = (struct seeking){req, inode, fd, off, whence, latency_leave()};
 	rc = task_start(seek_after_flush, s);
-	if (rc)
+	if (rc) {
+		latency_return(s->mark);
 		free(s);
+	}
 	return rc;
 }
 
@@ -104,7 +110,7 @@ static bool kernel_may_hold(struct inode *inode)
 {
 	bool may;
 
-	if (fs.options.cache == CACHE_NONE)
+	if (fs.options.cache == CACHE_NONE || passthrough_has(inode))
 		return false;
 	pthread_mutex_lock(&inode->lock);
 	may = inode->region && inode->region->writers;

@@ -36,9 +36,21 @@ enum counter {
 	JOURNAL_NAMES,
 	JOURNAL_COMMITTED,      /* syncs that the journal answered */
 	JOURNAL_BYPASSED,       /* and those that were real */
+	PASSTHROUGH_OPENS,
+	PASSTHROUGH_REFUSED,    /* by the kernel, for a file */
+	INTAKE_LOOKS,           /* for a request before sleeping for it */
+	INTAKE_FOUND,
+	PUSH_WINDOWS,
+	PUSH_BYTES,             /* that the kernel asked for because of them */
+	PUSH_NOT_RESIDENT,
+	PUSH_DROPPED,           /* for want of room in the queue */
 	CACHE_DROPPED,          /* opens that found the file changed beneath the mount */
 	COUNTER_COUNT
 };
+
+/* The calling thread's slot, of STATS_SLOTS; some threads may share one. */
+#define STATS_SLOTS 16u
+unsigned stats_slot(void);
 
 void stats_add(enum counter which, uint64_t n);
 uint64_t stats_get(enum counter which);

@@ -7,6 +7,7 @@
 #include "invalidate.h"
 #include "log.h"
 #include "ops.h"
+#include "passthrough.h"
 #include "region.h"
 #include "resync.h"
 #include "stats.h"
@@ -45,14 +46,23 @@ static void refresh(const struct watch_change *c)
 		inode_set_outdated(inode);
 }
 
+/* Attributes alone may have changed: the listing costs little to read again. */
+static void drop_listing(struct inode *inode)
+{
+	dir_listing_is_old(inode);
+	invalidate_data(inode);
+}
+
 void watch_apply_change(const struct watch_change *c)
 {
 	if (c->what & WATCH_ATTR)
 		capability_forget(c->inode);
 	if (fs.writeback && S_ISREG(c->inode->type))
 		refresh(c);
-	else if ((c->what & WATCH_DATA) && S_ISREG(c->inode->type))
+	else if ((c->what & WATCH_DATA) && S_ISREG(c->inode->type) && !passthrough_has(c->inode))
 		invalidate_data(c->inode);
+	else if (S_ISDIR(c->inode->type))
+		drop_listing(c->inode);
 	else
 		invalidate_attributes(c->inode);
 }
@@ -67,6 +77,7 @@ static void forget_all(struct inode *inode, void *arg)
 	capability_forget(inode);
 	if (!S_ISREG(inode->type)) {
 		/* A symlink's target is in its pages. */
+		dir_listing_is_old(inode);
 		invalidate_data(inode);
 	} else if (fs.writeback && region_is_open(inode)) {
 		if (resync(inode))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One thing that libfuse before 3.17 leaves out of the protocol:
- * FUSE_HANDLE_KILLPRIV_V2.
+ * Two things that libfuse before 3.17 leaves out of the protocol:
+ * FUSE_HANDLE_KILLPRIV_V2, and FUSE_PASSTHROUGH (see passthrough.h).
  *
  * Without it the kernel asks for security.capability before every write(2),
  * a round trip that makes the write-back cache of no use for small writes
@@ -13,7 +13,8 @@
  * So the session's descriptor is read and written through two functions of
  * ours (fuse_session_custom_io(), libfuse 3.13): they add the flag to the
  * INIT reply if the kernel offered it, and note what the request that this
- * thread is about to serve says. Formats: linux/fuse.h.
+ * thread is about to serve says. Passthrough is agreed upon there too, and
+ * named in replies to OPEN and CREATE. Formats: linux/fuse.h.
  */
 #ifndef MMAPFS_WIRE_H
 #define MMAPFS_WIRE_H
@@ -30,5 +31,13 @@ bool wire_daemon_kills(void);
 /* Whether the request that this thread serves (WRITE, SETATTR of a size) is
  * to clear set-id bits. Only where wire_daemon_kills(). */
 bool wire_request_kills(void);
+
+/* Whether the kernel offers passthrough: known while INIT is served. It is taken
+ * where the options ask for it. */
+bool wire_pass_is_offered(void);
+
+/* The next reply of this thread, to OPEN or CREATE, passes through to the
+ * backing file of this id. */
+void wire_pass_through(int id);
 
 #endif

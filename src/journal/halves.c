@@ -2,24 +2,50 @@
 #include "halves.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
-static int look(struct mms_pool *pool, const struct journal_place *place, unsigned number,
-		struct half *ret, struct mms_error *err)
+bool journal_is_unreadable(int error)
+{
+	return -error >= MMS_EMAGIC && -error <= MMS_ECORRUPT;
+}
+
+/* Opening a FIFO would wait, and a device do something. */
+static int check_type(struct half *h, struct mms_error *err)
+{
+	struct stat st;
+
+	if (lstat(h->path, &st))
+		return -errno;
+	h->no_file = !S_ISREG(st.st_mode);
+	if (!h->no_file)
+		return 0;
+	(void)error_set(err, -MMS_EMAGIC, "reading the log %s", h->path);
+	if (err)
+		(void)snprintf(err->hint, sizeof(err->hint), "it is no file");
+	return -MMS_EMAGIC;
+}
+
+int half_look(struct mms_pool *pool, const struct journal_place *place, unsigned number,
+	      struct half *ret, struct mms_error *err)
 {
 	int r = place_log_path(place, number, ret->path);
 
 	ret->number = number;
-	ret->exists = false;
+	ret->exists = ret->no_file = false;
 	memset(&ret->found, 0, sizeof(ret->found));
 	if (r)
 		return error_set(err, r, "looking for the journal %s", place->dir);
-	r = mms_log_check(pool, ret->path, &ret->found, err);
+	r = check_type(ret, err);
 	if (r == -ENOENT)
 		return 0;
-	ret->exists = !r;
-	return r;
+	/* Is it there? Nobody knows. */
+	if (r && !ret->no_file)
+		return error_set(err, r, "looking for the log %s", ret->path);
+	ret->exists = true;
+	return r ? r : mms_log_check(pool, ret->path, &ret->found, err);
 }
 
 /* An empty log is younger than any other: nothing in it can be overtaken. */
@@ -36,7 +62,7 @@ int halves_look(struct mms_pool *pool, const struct journal_place *place,
 	struct half swap;
 
 	for (unsigned i = 0; i < JOURNAL_HALVES; i++) {
-		int r = look(pool, place, i, &ret[i], err);
+		int r = half_look(pool, place, i, &ret[i], err);
 
 		if (r)
 			return r;

@@ -11,6 +11,7 @@
 struct half {
 	unsigned number; /* of the file */
 	bool exists;
+	bool no_file; /* something else has its name */
 	struct mms_log_recovery found; /* if it exists */
 	char path[JOURNAL_PATH_MAX];
 };
@@ -19,6 +20,10 @@ static inline bool half_is_live(const struct half *h)
 {
 	return h->exists && (h->found.records || h->found.strays);
 }
+
+/* One of them. A journal_is_unreadable() error: it is there, and is no log that can be read. */
+int half_look(struct mms_pool *pool, const struct journal_place *place, unsigned number,
+	      struct half *ret, struct mms_error *err);
 
 /* Both, the older one first. */
 int halves_look(struct mms_pool *pool, const struct journal_place *place,

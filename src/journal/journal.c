@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "arith.h"
@@ -33,18 +34,32 @@ static void tell_zeroing(void *arg, uint64_t done, uint64_t total)
 		z->place->progress(z->place->arg, z->before + done, z->total);
 }
 
-/* Removes a log of another size. There is nothing in it. */
+/* Removes a log of another size. There is nothing in it. 1: a log has to be made. */
 static int fit(const char *path, uint64_t bytes)
 {
 	struct stat st;
 
 	if (lstat(path, &st))
-		return errno == ENOENT ? 0 : -errno;
+		return errno == ENOENT ? 1 : -errno;
 	if (!S_ISREG(st.st_mode))
 		return -EINVAL;
 	if ((uint64_t)st.st_size <= bytes)
 		return 0;
-	return unlink(path) ? -errno : 0;
+	return unlink(path) ? -errno : 1;
+}
+
+static void hint_room(const struct journal *j, struct mms_error *err)
+{
+	uint64_t need = JOURNAL_HALVES * j->half_bytes >> 10;
+	struct statvfs st;
+
+	if (statvfs(j->dir, &st))
+		return;
+	(void)snprintf(err->hint, sizeof(err->hint),
+		       "the journal takes %llu KiB, and %llu KiB are free there: make room, or "
+		       "give it a smaller size (journal_size)",
+		       (unsigned long long)need,
+		       (unsigned long long)(st.f_bavail * (st.f_frsize >> 9) >> 1));
 }
 
 static int open_half(struct journal *j, struct mms_pool *pool, unsigned i, struct mms_error *err)
@@ -63,13 +78,12 @@ static int open_half(struct journal *j, struct mms_pool *pool, unsigned i, struc
 
 	if (!r)
 		r = fit(path, j->half_bytes);
-	if (r)
+	j->made[i] = r == 1;
+	if (r < 0)
 		return error_set(err, r, "opening log.%u of the journal %s", i, j->dir);
 	r = mms_log_open(pool, path, &o, &j->half[i].log, NULL, err);
 	if ((r == -ENOSPC || r == -EDQUOT) && err)
-		(void)snprintf(err->hint, sizeof(err->hint),
-			       "the journal takes %llu MiB: make room, or give it a smaller size",
-			       (unsigned long long)(JOURNAL_HALVES * j->half_bytes >> 20));
+		hint_room(j, err);
 	return r;
 }
 
@@ -103,8 +117,22 @@ static void release(struct journal *j)
 		(void)close(j->mark_fd);
 	if (j->sync_fd >= 0)
 		(void)close(j->sync_fd);
+	if (j->lock_fd >= 0)
+		(void)close(j->lock_fd);
 	free(j->dir);
 	free(j);
+}
+
+/* What this opening has made, and is of no use to the next one: on a full disk least of all. */
+static void unmake(const struct journal *j)
+{
+	char path[JOURNAL_PATH_MAX];
+
+	for (unsigned i = 0; i < JOURNAL_HALVES; i++)
+		if (j->made[i] && !place_log_path(&j->place, i, path))
+			(void)unlink(path);
+	if (j->made_dir)
+		(void)rmdir(j->dir);
 }
 
 static int set_options(struct journal *j, const struct journal_options *o, struct mms_error *err)
@@ -134,35 +162,53 @@ static int make_dir(struct journal *j)
 
 	if (!copy)
 		return -ENOMEM;
-	if (mkdir(j->dir, 0700))
-		return errno == EEXIST ? 0 : -errno;
+	j->made_dir = !mkdir(j->dir, 0700);
+	if (!j->made_dir && errno != EEXIST)
+		return -errno;
 	if (slash)
 		*slash = '\0';
+	/* Also of one that is there: nobody knows how long. */
 	parent = open(slash && slash > copy ? copy : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (parent < 0 && !j->made_dir && errno == EACCES)
+		return 0;
 	if (parent < 0 || fsync(parent) || fsync(j->place.backing_fd))
 		return -errno;
 	return 0;
 }
 
+/* For this journal alone, and with nothing in it. */
+static int take_dir(struct journal *j, struct mms_pool *pool, struct mms_error *err)
+{
+	int r = make_dir(j);
+
+	if (r)
+		return error_set(err, r, "making the directory of the journal, %s", j->dir);
+	j->lock_fd = place_lock(&j->place, err);
+	if (j->lock_fd < 0)
+		return j->lock_fd;
+	r = journal_is_live(pool, &j->place, err);
+	if (r <= 0)
+		return r;
+	(void)error_set(err, -EBUSY, "opening the journal %s, which has live records", j->dir);
+	if (err)
+		(void)snprintf(err->hint, sizeof(err->hint),
+			       "they are of another BACKING: mount that, or choose another "
+			       "directory");
+	return -EBUSY;
+}
+
 static int prepare(struct journal *j, struct mms_pool *pool, struct mms_error *err)
 {
-	int r = journal_is_live(pool, &j->place, err);
+	int r = take_dir(j, pool, err);
 
-	if (r > 0)
-		return error_set(err, -EBUSY, "opening the journal %s, which has live records",
-				 j->dir);
 	if (r)
 		return r;
 	j->sync_fd = openat(j->place.backing_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (j->sync_fd < 0)
 		return error_set(err, -errno, "opening BACKING for the journal %s", j->dir);
 	r = j->sys->mount(j->place.backing_fd, &j->mount);
-	if (!r) {
-		r = make_dir(j);
-		if (r)
-			return error_set(err, r, "making the directory of the journal, %s", j->dir);
+	if (!r)
 		r = open_halves(j, pool, err);
-	}
 	if (r || !j->options.names)
 		return r;
 	j->mark_fd = mark_open(j->place.state_fd, &j->number);
@@ -210,6 +256,7 @@ int journal_open(struct mms_pool *pool, const struct journal_place *place,
 	j->sys = place_sys(place);
 	j->mark_fd = -1;
 	j->sync_fd = -1;
+	j->lock_fd = -1;
 	node_table_init(&j->live, sizeof(struct live_node));
 	j->dir = strdup(place->dir);
 	j->place.dir = j->dir;
@@ -219,6 +266,8 @@ int journal_open(struct mms_pool *pool, const struct journal_place *place,
 	if (!r)
 		r = start(j, err);
 	if (r) {
+		if (j->dir)
+			unmake(j);
 		release(j);
 		return r;
 	}

@@ -79,14 +79,18 @@ struct journal_report {
 int journal_replay(struct mms_pool *pool, const struct journal_place *place,
 		   struct journal_report *ret_report, struct mms_error *err);
 
+/* Whether an error says that a log, or a record in it, is not what it should be. */
+bool journal_is_unreadable(int error);
+
 struct journal_options {
 	uint64_t size;        /* both halves; 0: 64 MiB; at least 1 MiB */
 	unsigned interval_ms; /* background checkpoint when anything is live; 0: 5000 */
 	bool names;           /* name operations are records */
 };
 
-/* Replay must have been done: -EBUSY if records are live. Makes the logs where there are none, or of
- * another size. Starts the threads. */
+/* Replay must have been done: -EBUSY if records are live, or the directory is another journal's.
+ * Makes the logs where there are none, or of another size; what it has made is gone again where it
+ * fails. Starts the threads. */
 int journal_open(struct mms_pool *pool, const struct journal_place *place,
 		 const struct journal_options *options, struct journal **ret,
 		 struct mms_error *err);

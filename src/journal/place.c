@@ -7,7 +7,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/sysmacros.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cleanup.h"
@@ -81,6 +83,18 @@ int place_log_path(const struct journal_place *place, unsigned half, char buf[JO
 	return place_path(place, half ? "log.1" : "log.0", buf);
 }
 
+int place_damaged_path(const struct journal_place *place, unsigned half,
+		       char buf[JOURNAL_PATH_MAX])
+{
+	struct timespec now;
+	char name[64];
+
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	(void)snprintf(name, sizeof(name), "damaged-%lld.%09ld-%u.log", (long long)now.tv_sec,
+		       now.tv_nsec, half);
+	return place_path(place, name, buf);
+}
+
 int place_sync_dir(const struct journal_place *place)
 {
 	CLEANUP_CLOSE int fd = open(place->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -88,6 +102,30 @@ int place_sync_dir(const struct journal_place *place)
 	if (fd < 0 || fsync(fd))
 		return -errno;
 	return 0;
+}
+
+int place_lock(const struct journal_place *place, struct mms_error *err)
+{
+	int fd = open(place->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return error_set(err, -errno, "opening the directory of the journal, %s",
+				 place->dir);
+	if (!flock(fd, LOCK_EX | LOCK_NB) || errno != EWOULDBLOCK)
+		return fd;
+	(void)close(fd);
+	(void)error_set(err, -EBUSY, "using the journal %s", place->dir);
+	if (err)
+		(void)snprintf(err->hint, sizeof(err->hint),
+			       "another mmapfs or mmapfsctl has it, of another BACKING perhaps: a "
+			       "journal is for one");
+	return -EBUSY;
+}
+
+/* It fills one line of a file. */
+static bool is_path(const char *dir)
+{
+	return dir[0] == '/' && !strchr(dir, '\n') && strlen(dir) < JOURNAL_PATH_MAX - 1;
 }
 
 int journal_path_read(int state_fd, char buf[JOURNAL_PATH_MAX])
@@ -104,9 +142,7 @@ int journal_path_read(int state_fd, char buf[JOURNAL_PATH_MAX])
 	buf[n] = '\0';
 	if (n && buf[n - 1] == '\n')
 		buf[--n] = '\0';
-	if (buf[0] != '/' || strlen(buf) != (size_t)n)
-		return -EINVAL;
-	return 1;
+	return is_path(buf) && strlen(buf) == (size_t)n ? 1 : -EINVAL;
 }
 
 static int write_path(int state_fd, const char *dir)
@@ -127,7 +163,7 @@ int journal_path_write(int state_fd, const char *dir)
 	int r = 0;
 
 	if (dir) {
-		if (dir[0] != '/' || strlen(dir) >= JOURNAL_PATH_MAX - 1)
+		if (!is_path(dir))
 			return -EINVAL;
 		(void)unlinkat(state_fd, PATH_NEW, 0);
 		errno = 0;

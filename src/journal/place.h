@@ -35,8 +35,16 @@ static inline const struct journal_sys *place_sys(const struct journal_place *pl
 int place_log_path(const struct journal_place *place, unsigned half, char buf[JOURNAL_PATH_MAX]);
 int place_path(const struct journal_place *place, const char *name, char buf[JOURNAL_PATH_MAX]);
 
+/* A new name, for what is kept of a log that cannot be read. */
+int place_damaged_path(const struct journal_place *place, unsigned half,
+		       char buf[JOURNAL_PATH_MAX]);
+
 /* Makes the names in the journal's directory durable. */
 int place_sync_dir(const struct journal_place *place);
+
+/* A descriptor that holds the directory for one user at a time; -ENOENT; or -EBUSY, of which err
+ * tells. Where there are no such locks the files' own must do. */
+int place_lock(const struct journal_place *place, struct mms_error *err);
 
 __attribute__((format(printf, 3, 4))) void place_say(const struct journal_place *place,
 						     enum journal_level level, const char *text,

@@ -299,9 +299,13 @@ int journal_replay(struct mms_pool *pool, const struct journal_place *place,
 		   struct journal_report *ret_report, struct mms_error *err)
 {
 	struct journal_report report = {0};
-	struct replay *r = calloc(1, sizeof(*r));
+	CLEANUP_CLOSE int lock = place_lock(place, err);
+	struct replay *r;
 	int n;
 
+	if (lock < 0 && lock != -ENOENT)
+		return lock;
+	r = calloc(1, sizeof(*r));
 	if (!r)
 		return error_set(err, -ENOMEM, "replaying the journal %s", place->dir);
 	r->pool = pool;

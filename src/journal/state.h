@@ -42,6 +42,8 @@ struct journal {
 	 * syncfs(2), and nobody else may take this one. */
 	int sync_fd;
 	int mark_fd; /* -1: names are not journalled */
+	int lock_fd; /* the directory, for this journal alone */
+	bool made_dir, made[JOURNAL_HALVES]; /* by this opening, and removed again if it fails */
 	pthread_t checkpointer, beater;
 
 	pthread_mutex_t names_lock;

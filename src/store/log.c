@@ -22,6 +22,7 @@
 
 #define GROW_DEFAULT (64ULL << 20)
 #define STAGE_BYTES 1024u /* records up to this size are put together before they are stored */
+#define LOG_PACK_BYTES (64u << 10) /* so are those up to this, where pwrite(2) stores them */
 
 /* ------------------------------------------------------------------- bytes */
 
@@ -223,6 +224,18 @@ static int prepare(const struct mms_log *log, struct job *job)
 	return 0;
 }
 
+/* For one pwrite(2) instead of one a piece: each costs as much as copying several pages. */
+static int pack_locked(struct mms_log *log, const struct job *job)
+{
+	unsigned char *at = mempcpy(log->pack, job->stage, MMS_RECORD_HEADER_BYTES);
+
+	for (size_t i = 0; i < job->n_iov; i++) {
+		if (job->iov[i].iov_len)
+			at = mempcpy(at, job->iov[i].iov_base, job->iov[i].iov_len);
+	}
+	return put_pwrite(log, log->end, log->pack, (size_t)(at - log->pack));
+}
+
 /* All but the flag. What pads a payload is zero already. */
 static int store_locked(struct mms_log *log, const struct job *job)
 {
@@ -230,6 +243,8 @@ static int store_locked(struct mms_log *log, const struct job *job)
 
 	if (job->staged)
 		return put_locked(log, log->end, job->stage, (size_t)job->bytes);
+	if (log->pack && job->bytes <= LOG_PACK_BYTES)
+		return pack_locked(log, job);
 	for (size_t i = 0; i < job->n_iov; i++) {
 		int r = put_locked(log, offset, job->iov[i].iov_base, job->iov[i].iov_len);
 
@@ -428,9 +443,12 @@ int mms_log_new(struct mms_file *file, const struct log_preamble *p,
 	}
 	if (!r && (options->flags & MMS_LOG_ZERO))
 		r = mms_log_fill(log, options);
+	if (!stores(log))
+		log->pack = malloc(LOG_PACK_BYTES); /* without it, in pieces */
 	if (!r)
 		r = -pthread_mutex_init(&log->lock, NULL);
 	if (r) {
+		free(log->pack);
 		free(log);
 		return r;
 	}
@@ -453,6 +471,7 @@ int mms_log_close(struct mms_log *log)
 		(void)log->sys->ftruncate(mms_fd(log->file), log->end);
 	closed = mms_close(log->file);
 	pthread_mutex_destroy(&log->lock);
+	free(log->pack);
 	free(log);
 	return r ? r : closed;
 }

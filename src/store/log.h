@@ -109,6 +109,7 @@ struct mms_log {
 	uint64_t space_end;    /* lock: allocated up to here, and zeros from end on */
 	uint64_t size;         /* lock: of the file */
 	bool spare;            /* lock: the file may be longer than end */
+	unsigned char *pack;   /* lock: where records are put together, or NULL */
 	bool unmapped; /* lock: all goes through pwrite(2), since no space can be allocated */
 	int error;     /* lock: why the log takes no more records; 0: it does */
 	struct log_window window; /* lock */

@@ -23,6 +23,15 @@ lie()
 	SABOTAGE=
 }
 
+# The log and BACKING are on two disks: what is flushed of one is not of the other.
+lie_apart()
+{
+	RECUT=0 SABOTAGE=$1
+	record "lies-apart-$1" ext4 sync=periodic,sync_interval=0.2 mix threads=4 ack=fsync &&
+		breaks_promises "lies-apart-$1" 30
+	SABOTAGE=
+}
+
 crash_start
 if can_lie; then
 	lie all
@@ -51,6 +60,11 @@ if has_journal; then
 	try journal-append sync=periodic append threads=16 ack=fsync
 	try journal-mix sync=periodic mix threads=4 ack=fsync
 	try journal-immediate sync=immediate mix threads=4 ack=write
+	use_journal journal=APART,journal_size=8M
+	try apart-mix sync=periodic,sync_interval=0.3 mix threads=4 ack=fsync
+	try apart-immediate sync=immediate mix threads=4 ack=write steps=200
+	! can_lie > /dev/null || lie_apart syncfs
+	lie_apart barriers
 fi
 say "$IMAGES_ALL images, $PROMISES_ALL promises checked, $BROKEN_ALL broken, in $SECONDS s"
 finish

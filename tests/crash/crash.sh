@@ -92,6 +92,15 @@ rows()
 	sqlite-none ext4 sync=periodic,cache=none sqlite journal=delete sync=extra
 	sqlite-immediate ext4 sync=immediate sqlite journal=delete sync=full ack=write
 
+	pass-fsync ext4 sync=periodic,passthrough mix threads=4 ack=fsync
+	pass-replace ext4 sync=periodic,passthrough replace threads=4 ack=fsync
+	pass-osync ext4 sync=periodic,passthrough churn threads=4 ack=osync
+	pass-msync ext4 sync=periodic,passthrough overwrite threads=2 ack=msync
+	pass-lazy ext4 sync=lazy,passthrough mix threads=4 ack=close
+	pass-time ext4 sync=periodic,sync_interval=0.2,passthrough mix threads=4 ack=time window=1200
+	pass-control ext4 sync=never,passthrough mix threads=4 ack=control steps=200
+	pass-sqlite ext4 sync=periodic,passthrough sqlite journal=wal sync=full
+
 	xfs-mix xfs sync=periodic mix threads=4 ack=fsync
 	xfs-immediate xfs sync=immediate mix threads=4 ack=write
 	xfs-sqlite xfs sync=periodic sqlite journal=wal sync=full
@@ -101,15 +110,27 @@ rows()
 }
 
 # Every row of mmapfs with a journal as well, where the daemon has one; of their recoveries every
-# fourth is cut. But for fsync=defer, which it excludes, and btrfs: bare btrfs (Linux 6.18) brings
+# fourth is cut. But for fsync=defer and passthrough, which it excludes, and btrfs: bare btrfs (Linux 6.18) brings
 # back names that were removed durably when a syncfs, as a checkpoint makes it, runs beside the
 # fsync of their directory. That was seen in native-btrfs with "sync -f" in a loop beside it.
+#
+# Rows named apart-* have the journal on a second disk: one that is flushed says nothing of the
+# other.
 all_rows()
 {
 	rows | sed 's/^/- /'
 	has_journal || return
-	rows | awk '$2 != "btrfs" && $3 !~ /^native|defer/ {
+	rows | awk '$1 ~ /^('"$(apart | paste -sd '|')"')$/ {
+		print "journal=APART,journal_size=8M", "apart-" $0 }'
+	rows | awk '$2 != "btrfs" && $3 !~ /^native|defer|passthrough/ {
 		print "journal,journal_size=8M", "journal-" $0 }'
+}
+
+apart()
+{
+	printf '%s\n' append-1 append-16 append-osync overwrite-data overwrite-msync replace-16 spool \
+		shape churn mix-back mix-none immediate-append immediate-mix lazy-mix never-fsync \
+		time-mix control-back sqlite-wal sqlite-delete-extra xfs-mix xfs-immediate
 }
 
 chosen_rows()
@@ -131,13 +152,13 @@ try_row() # IMAGES JOURNAL NAME TYPE OPTIONS WORKLOAD...
 {
 	local images=$1 journal=$2 name=$3
 	shift 3
-	JOURNAL='' RECOVER='' RECUT=8
+	JOURNAL='' APART='' RECOVER='' RECUT=8
 	[ "$journal" = - ] || { use_journal "$journal"; RECUT=4; }
 	if record "$name" "$@"; then
 		holds_promises "$name" "$images"
 	else
 		crash_teardown > /dev/null 2>&1
-		DISK_LOOP='' DISK_PID=''
+		DISK_LOOP='' SECOND_LOOP='' DISK_PID=''
 	fi
 	forget_recording "$name"
 }
@@ -156,7 +177,7 @@ round() # IMAGES: over all chosen rows, as many of each
 
 sabotages()
 {
-	JOURNAL='' RECOVER='' RECUT=0
+	JOURNAL='' APART='' RECOVER='' RECUT=0
 	can_lie || return
 	for SABOTAGE in all dirs; do
 		record "lies-$SABOTAGE" ext4 sync=periodic replace threads=4 ack=fsync &&
@@ -164,14 +185,25 @@ sabotages()
 		record "lies-$SABOTAGE-immediate" ext4 sync=immediate churn threads=4 ack=write &&
 			breaks_promises "lies-$SABOTAGE-immediate" 50
 	done
+	if has_journal; then
+		use_journal journal=APART,journal_size=8M
+		for SABOTAGE in all log syncfs barriers; do
+			record "lies-apart-$SABOTAGE" ext4 sync=periodic,sync_interval=0.2 mix threads=4 \
+				ack=fsync && breaks_promises "lies-apart-$SABOTAGE" 50
+		done
+	fi
 	SABOTAGE=
 }
 
 repeat()
 {
-	local rc
+	local rc second
+	# The first disk has the path of what is on the second one.
+	second=$(sed -n 's/^second=//p' "$1/about")
+	[ -z "$second" ] || mkdir -p "$second" || exit 1
 	"$CRASH/crashcut" "$1" "$FAST" only="$2" logdisk="$CRASH/logdisk" ${3:+keep="$3"}
 	rc=$?
+	[ -z "$second" ] || rmdir -p --ignore-fail-on-non-empty "$second"
 	[ $rc = 0 ] || FAILURES=1
 	return $rc
 }

@@ -22,6 +22,8 @@
  *	dir=NAME     the workload's directory in it
  *	recover=...  a shell command that recovers $1, the directory; nothing where the file
  *	             system's own recovery is all
+ *	second=DIR   where the file system of the second disk is mounted, if the log has two; one
+ *	             image is tried at a time then
  *	logdisk=FILE the program, for recut
  *
  * The last line is "IMAGES images, PROMISES promises, BROKEN broken".
@@ -44,7 +46,7 @@
 
 #include "disklog.h"
 #include "image.h"
-#include "loopmount.h"
+#include "machine.h"
 #include "model.h"
 #include "util.h"
 
@@ -52,7 +54,7 @@ static struct {
 	const char *recording, *work;
 	uint64_t images, jobs, seed, only, recut;
 	uint32_t sector;
-	const char *keep, *type, *options, *dir, *recover, *logdisk;
+	const char *keep, *type, *options, *dir, *recover, *logdisk, *second;
 } cfg = {.images = 100,
 	 .jobs = 2,
 	 .seed = 1,
@@ -107,7 +109,8 @@ static void take(const char *arg)
 		const char *key;
 		const char **word;
 	} words[] = {{"keep=", &cfg.keep}, {"type=", &cfg.type},       {"options=", &cfg.options},
-		     {"dir=", &cfg.dir},   {"recover=", &cfg.recover}, {"logdisk=", &cfg.logdisk}};
+		     {"dir=", &cfg.dir},   {"recover=", &cfg.recover}, {"logdisk=", &cfg.logdisk},
+		     {"second=", &cfg.second}};
 	const char *value = strchr(arg, '=');
 
 	errno = EINVAL;
@@ -165,14 +168,14 @@ static pid_t start(const char *const argv[])
 	return pid;
 }
 
-static int recover(const struct loopmount *loop)
+static int recover(const struct machine *m)
 {
 	char dir[PATH_MAX];
 	const char *argv[] = {"sh", "-c", cfg.recover, "recover", dir, NULL};
 
 	if (!cfg.recover[0])
 		return 0;
-	snprintf(dir, sizeof(dir), "%s/%s", loop->dir, cfg.dir);
+	snprintf(dir, sizeof(dir), "%s/%s", m->disk.dir, cfg.dir);
 	return wait_for(start(argv));
 }
 
@@ -180,8 +183,8 @@ static int recover(const struct loopmount *loop)
 
 struct place {
 	unsigned index;   /* of the job */
-	int file, second; /* of the image, and of what its recovery leaves */
-	struct loopmount loop, second_loop;
+	int file, left; /* of the image, and of what its recovery leaves */
+	struct machine machine, left_machine;
 	char file_path[PATH_MAX], disk_dir[PATH_MAX], disk_log[PATH_MAX];
 };
 
@@ -192,25 +195,25 @@ static void report(const char *prefix, const char *what, int rc)
 }
 
 /* Mounts, recovers, checks. */
-static void check(const struct loopmount *loop, uint64_t position, const char *prefix)
+static void check(const struct machine *m, uint64_t position, const char *prefix)
 {
 	char dir[PATH_MAX];
 	uint64_t promises = 0;
 	unsigned broken;
-	int rc = loop_mount(loop, cfg.type, cfg.options);
+	int rc = machine_mount(m, cfg.type, cfg.options);
 
 	if (rc) {
 		report(prefix, "the file system cannot be mounted", rc);
 		return;
 	}
-	rc = recover(loop);
+	rc = recover(m);
 	if (rc)
 		report(prefix, "the recovery", rc);
-	snprintf(dir, sizeof(dir), "%s/%s", loop->dir, cfg.dir);
+	snprintf(dir, sizeof(dir), "%s/%s", m->disk.dir, cfg.dir);
 	broken = model_check(model, position, dir, prefix, &promises);
 	atomic_fetch_add(&totals->promises, promises);
 	atomic_fetch_add(&totals->broken, broken);
-	rc = loop_umount(loop);
+	rc = machine_umount(m);
 	if (rc)
 		report(prefix, "umount", rc);
 }
@@ -218,31 +221,28 @@ static void check(const struct loopmount *loop, uint64_t position, const char *p
 /* Recovers what is in p->file on a disk that logs. */
 static int recover_logged(struct place *p)
 {
-	const char *argv[] = {cfg.logdisk, p->file_path, p->disk_log, p->disk_dir, NULL};
-	struct loopmount loop;
-	char path[PATH_MAX];
-	int fd, rc;
+	char second[24];
+	const char *argv[] = {cfg.logdisk, p->file_path, p->disk_log, p->disk_dir,
+			      disk_log.second ? second : NULL, NULL};
+	struct machine m = p->machine;
+	int rc;
 
+	snprintf(second, sizeof(second), "%" PRIu64, disk_log.second);
 	unlink(p->disk_log);
 	disk_process = start(argv);
 	if (!disklog_watch(p->disk_log))
 		return -ETIMEDOUT;
-	snprintf(path, sizeof(path), "%.4000s/disk", p->disk_dir);
-	snprintf(loop.dir, sizeof(loop.dir), "%s", p->loop.dir);
-	fd = open(path, O_RDWR | O_DIRECT | O_CLOEXEC);
-	rc = fd < 0 ? -errno : loop_attach(&loop, fd, cfg.sector, true);
-	if (fd >= 0)
-		close(fd);
+	rc = machine_attach_logged(&m, p->disk_dir, disk_log.second, cfg.sector);
 	if (rc)
 		return rc;
-	rc = loop_mount(&loop, cfg.type, cfg.options);
+	rc = machine_mount(&m, cfg.type, cfg.options);
 	if (!rc) {
-		rc = recover(&loop);
+		rc = recover(&m);
 		/* The disk's power is off by now; what umount writes may be cut as well. */
-		if (loop_umount(&loop))
+		if (machine_umount(&m))
 			rc = -EBUSY;
 	}
-	loop_detach(&loop);
+	machine_detach(&m);
 	return rc;
 }
 
@@ -270,11 +270,11 @@ static void check_recut(struct place *p, const struct instant *at, const char *p
 	disklog_load(&log, p->disk_log);
 	image_open(&image, p->file_path, &log);
 	image_cut(&image, next_random(&random) % (log.n + 1), next_random(&random), cfg.sector,
-		  p->second);
+		  p->left);
 	image_close(&image);
 	disklog_free(&log);
 	atomic_fetch_add(&totals->recuts, 1);
-	check(&p->second_loop, at->position, prefix);
+	check(&p->left_machine, at->position, prefix);
 }
 
 static void keep_image(const struct place *p)
@@ -290,7 +290,7 @@ static void keep_image(const struct place *p)
  * unmounted here lives on in any mount namespace that was copied meanwhile, and
  * mounting the device once more would bring it back with what it knew.
  */
-static int open_image(const struct place *p, const char *name, struct loopmount *loop, char *path)
+static int open_image(const struct place *p, const char *name, struct machine *m, char *path)
 {
 	int fd, rc;
 
@@ -299,16 +299,16 @@ static int open_image(const struct place *p, const char *name, struct loopmount 
 	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0 || ftruncate(fd, (off_t)disk_log.disk_size))
 		die("%s", path);
-	rc = loop_attach(loop, fd, cfg.sector, false);
+	rc = machine_attach(m, fd, disk_log.second, cfg.sector);
 	errno = -rc;
 	if (rc)
 		die("loop device");
 	return fd;
 }
 
-static void close_image(int file, struct loopmount *loop)
+static void close_image(int file, struct machine *m)
 {
-	loop_detach(loop);
+	machine_detach(m);
 	close(file);
 }
 
@@ -321,37 +321,40 @@ static void try_image(struct place *p, struct image *image, const struct instant
 
 	snprintf(prefix, sizeof(prefix), "BROKEN image %" PRIu64 " at %" PRIu64 "%s:", at->seed,
 		 at->position, recut ? ", recovery cut" : "");
-	p->file = open_image(p, "image", &p->loop, p->file_path);
+	p->file = open_image(p, "image", &p->machine, p->file_path);
 	image_cut(image, at->position, next_random(&random), cfg.sector, p->file);
 	keep_image(p);
 	if (recut) {
-		p->second = open_image(p, "second", &p->second_loop, path);
+		p->left = open_image(p, "left", &p->left_machine, path);
 		check_recut(p, at, prefix);
-		close_image(p->second, &p->second_loop);
+		close_image(p->left, &p->left_machine);
 	} else {
-		check(&p->loop, at->position, prefix);
+		check(&p->machine, at->position, prefix);
 	}
-	close_image(p->file, &p->loop);
+	close_image(p->file, &p->machine);
 	atomic_fetch_add(&totals->images, 1);
 	fflush(stdout);
 }
 
 /* ------------------------------------------------------------------ jobs */
 
-static void make_mount_point(struct loopmount *loop, const char *name, unsigned index)
+static void make_mount_point(struct machine *m, const char *name, unsigned index)
 {
-	snprintf(loop->dir, sizeof(loop->dir), "%.3000s/%s-mnt.%u", cfg.work, name, index);
-	if (mkdir(loop->dir, 0700) && errno != EEXIST)
-		die("%s", loop->dir);
+	snprintf(m->disk.dir, sizeof(m->disk.dir), "%.3000s/%s-mnt.%u", cfg.work, name, index);
+	if (mkdir(m->disk.dir, 0700) && errno != EEXIST)
+		die("%s", m->disk.dir);
+	/* Where it was: its path is on the first disk. */
+	if (cfg.second)
+		snprintf(m->second.dir, sizeof(m->second.dir), "%.4000s", cfg.second);
 }
 
 static void place_open(struct place *p, unsigned index)
 {
 	p->index = index;
-	make_mount_point(&p->loop, "image", index);
+	make_mount_point(&p->machine, "image", index);
 	if (!cfg.recut)
 		return;
-	make_mount_point(&p->second_loop, "second", index);
+	make_mount_point(&p->left_machine, "left", index);
 	snprintf(p->disk_dir, sizeof(p->disk_dir), "%.3000s/disk.%u", cfg.work, index);
 	snprintf(p->disk_log, sizeof(p->disk_log), "%.3000s/log.%u", cfg.work, index);
 	if (mkdir(p->disk_dir, 0700) && errno != EEXIST)
@@ -451,6 +454,11 @@ int main(int argc, char **argv)
 		cfg.jobs = cfg.images;
 	snprintf(path, sizeof(path), "%s/log", cfg.recording);
 	disklog_load(&disk_log, path);
+	errno = EINVAL;
+	if (!disk_log.second != !cfg.second)
+		die("second= does not go with the log, or is missing");
+	if (cfg.second)
+		cfg.jobs = 1;
 	snprintf(path, sizeof(path), "%s/notes", cfg.recording);
 	model = model_load(path, &disk_log);
 	totals = mmap(NULL, sizeof(*totals), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,

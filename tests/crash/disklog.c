@@ -91,6 +91,7 @@ void disklog_load(struct disklog *log, const char *path)
 	if (log->map == MAP_FAILED || log->map_len < DISKLOG_HEAD || head->magic != DISKLOG_MAGIC)
 		die("%s is no log", path);
 	log->disk_size = head->disk_size;
+	log->second = head->second;
 	log->n = disklog_position(head);
 	index_items(log);
 }
@@ -101,9 +102,14 @@ void disklog_free(struct disklog *log)
 	free(log->items);
 }
 
-uint64_t disklog_flushed(const struct disklog *log, uint64_t position)
+static bool is_flush_of(const struct disklog *log, unsigned disk, const struct disklog_entry *e)
 {
-	while (position > 0 && log->items[position - 1].e.kind != DISKLOG_FLUSH)
+	return e->kind == DISKLOG_FLUSH && disklog_disk_of(log, e) == disk;
+}
+
+uint64_t disklog_flushed(const struct disklog *log, unsigned disk, uint64_t position)
+{
+	while (position > 0 && !is_flush_of(log, disk, &log->items[position - 1].e))
 		position--;
 	return position ? position - 1 : 0;
 }

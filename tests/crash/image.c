@@ -65,12 +65,19 @@ void image_close(struct image *image)
 	free(image->used);
 }
 
-static void apply(struct image *image, uint64_t upto)
+static bool is_write_to(const struct disklog *log, unsigned disk, const struct disklog_entry *e)
 {
-	for (; image->applied < upto; image->applied++) {
-		const struct disklog_item *item = &image->log->items[image->applied];
+	return e->kind == DISKLOG_WRITE && disklog_disk_of(log, e) == disk;
+}
 
-		if (item->e.kind != DISKLOG_WRITE)
+static void apply(struct image *image, unsigned disk, uint64_t upto)
+{
+	uint64_t *applied = &image->applied[disk];
+
+	for (; *applied < upto; ++*applied) {
+		const struct disklog_item *item = &image->log->items[*applied];
+
+		if (!is_write_to(image->log, disk, &item->e))
 			continue;
 		memcpy(image->data + item->e.offset, item->data, item->e.len);
 		note_used(image, item->e.offset, item->e.offset + item->e.len);
@@ -122,8 +129,8 @@ static void tear(const struct disklog_item *item, uint64_t *random, uint32_t sec
 /* Each way to lose writes finds other errors, so an image is made in one of four. */
 enum manner { NONE, ALL, SOME, PREFIX };
 
-static void write_unflushed(const struct image *image, uint64_t from, uint64_t position,
-			    uint64_t *random, uint32_t sector, int fd)
+static void write_unflushed(const struct image *image, unsigned disk, uint64_t from,
+			    uint64_t position, uint64_t *random, uint32_t sector, int fd)
 {
 	enum manner manner = (enum manner)(next_random(random) % 4);
 	uint64_t odds = 1 + next_random(random) % 7; /* of 8, to be kept */
@@ -136,7 +143,7 @@ static void write_unflushed(const struct image *image, uint64_t from, uint64_t p
 	for (uint64_t i = from; i < position; i++) {
 		const struct disklog_item *item = &image->log->items[i];
 
-		if (item->e.kind != DISKLOG_WRITE)
+		if (!is_write_to(image->log, disk, &item->e))
 			continue;
 		if (manner == ALL || i < stop) {
 			if (manner == SOME && next_random(random) % 8 >= odds)
@@ -153,9 +160,15 @@ static void write_unflushed(const struct image *image, uint64_t from, uint64_t p
 
 void image_cut(struct image *image, uint64_t position, uint64_t random, uint32_t sector, int fd)
 {
-	uint64_t flushed = disklog_flushed(image->log, position);
+	unsigned disks = image->log->second ? DISKLOG_DISKS : 1;
+	uint64_t flushed[DISKLOG_DISKS];
 
-	apply(image, flushed);
+	for (unsigned disk = 0; disk < disks; disk++) {
+		flushed[disk] = disklog_flushed(image->log, disk, position);
+		apply(image, disk, flushed[disk]);
+	}
 	write_used(image, fd);
-	write_unflushed(image, flushed, position, &random, sector, fd);
+	/* What one disk has kept says nothing of the other. */
+	for (unsigned disk = 0; disk < disks; disk++)
+		write_unflushed(image, disk, flushed[disk], position, &random, sector, fd);
 }

@@ -17,9 +17,14 @@ DISK=       # where the disk that logs is mounted
 DISK_PID=
 DISK_LOOP=
 DISK_MOUNT= # where its file system is
-SABOTAGE=   # what the daemon only pretends: see sabotage.c
+SECOND=     # where the second disk's is
+SECOND_LOOP=
+SECOND_AT=  # where the second disk begins in the recording; nothing: there is none
+SABOTAGE=   # what the daemon only pretends: see sabotage.c; "barriers": the first disk's file system
+            # writes all that it is told to, and asks the disk for no flush
 RECOVER=    # the command that recovers BACKING ($1) after a power failure
 JOURNAL=    # more options for every mount of mmapfs
+APART=      # the journal is on the second disk
 RECUT=0     # of so many recoveries one is cut as well
 IMAGES_ALL=0 PROMISES_ALL=0 BROKEN_ALL=0
 
@@ -35,6 +40,7 @@ crash_teardown()
 	mounts_below "$WORK" | grep -v "^$DISK\$" | while read -r path; do detach "$path"; done
 	[ -z "$FAST" ] || mounts_below "$FAST" | while read -r path; do detach "$path"; done
 	[ -z "$DISK_LOOP" ] || losetup -d "$DISK_LOOP" 2> /dev/null
+	[ -z "$SECOND_LOOP" ] || losetup -d "$SECOND_LOOP" 2> /dev/null
 	if [ -n "$DISK_PID" ]; then
 		within 5 umount "$DISK" 2> /dev/null || detach "$DISK"
 	fi
@@ -64,18 +70,22 @@ crash_start()
 	fi
 	DISK=$WORK/disk
 	DISK_MOUNT=$WORK/file-system
+	SECOND=$WORK/second
 	BACKING=$DISK_MOUNT/b
-	mkdir "$DISK" "$DISK_MOUNT"
+	mkdir "$DISK" "$DISK_MOUNT" "$SECOND"
 }
 
 has_sqlite() { grep -q '^#define HAVE_SQLITE3' "$TOP_BUILDDIR/config.h"; }
 has_type() { command -v "mkfs.$1" > /dev/null && grep -qw "$1" /proc/filesystems; }
 has_journal() { [ -z "$MMAPFS_NATIVE" ] && "$MMAPFS" --help | grep -qw journal; }
 
-# use_journal OPTION: how BACKING is recovered when it was mounted with it
+# use_journal OPTION: how BACKING is recovered when it was mounted with it. journal=APART is one on
+# the second disk.
 use_journal()
 {
-	JOURNAL=$1
+	JOURNAL=${1/=APART/=$SECOND/j}
+	APART=
+	[ "$JOURNAL" = "$1" ] || APART=yes
 	if [ -n "${CRASH_RECOVER:-}" ]; then
 		RECOVER=$CRASH_RECOVER
 	elif [ -x "$TOP_BUILDDIR/mmapfsctl" ]; then
@@ -115,22 +125,46 @@ make_base()
 		losetup -d "$loop"
 }
 
+# make_bases TYPE: with $APART a second one behind the first, an ext4 that is empty, from $SECOND_AT on
+make_bases()
+{
+	local type=$1 pair=$FAST/base.$1.second
+	make_base "$type" || return
+	SECOND_AT=
+	[ -n "$APART" ] || return 0
+	SECOND_AT=$(stat -c %s "$BASE")
+	if [ ! -e "$pair" ]; then
+		truncate -s 24M "$FAST/second" && quiet mkfs.ext4 -q -F -m 0 -b 4096 -N 64 -J size=4 \
+			-E nodiscard,lazy_itable_init=0,lazy_journal_init=0 "$FAST/second" &&
+			cp --sparse=always "$BASE" "$pair" && quiet dd if="$FAST/second" of="$pair" \
+			bs=1M seek=$((SECOND_AT >> 20)) conv=sparse,notrunc &&
+			truncate -s $((SECOND_AT + (24 << 20))) "$pair" || return
+	fi
+	BASE=$pair
+}
+
 # ------------------------------------------------------------------------------------- recording
 
-# disk_start DIR: DIR/base becomes a disk that logs to DIR/log, attached as $DISK_LOOP
+# disk_start DIR: DIR/base becomes a disk that logs to DIR/log, attached as $DISK_LOOP; and a second
+# one, as $SECOND_LOOP, from $SECOND_AT on
 disk_start()
 {
-	"$CRASH/logdisk" "$1/base" "$1/log" "$DISK" 2>> "$WORK/logdisk.log" &
+	"$CRASH/logdisk" "$1/base" "$1/log" "$DISK" ${SECOND_AT:+"$SECOND_AT"} \
+		2>> "$WORK/logdisk.log" &
 	DISK_PID=$!
 	within 10 is_mounted "$DISK" || { bad "the disk is not there"; return 1; }
 	DISK_LOOP=$(losetup --direct-io=on -b "$SECTOR" -f --show "$DISK/disk") ||
 		{ bad "no loop device over the disk"; return 1; }
+	[ -n "$SECOND_AT" ] || return 0
+	SECOND_LOOP=$(losetup --direct-io=on -f --show "$DISK/second") ||
+		{ bad "no loop device over the second disk"; return 1; }
 }
 
 disk_stop()
 {
 	local rc=0
 	losetup -d "$DISK_LOOP" && DISK_LOOP=
+	[ -z "$SECOND_LOOP" ] || { losetup -d "$SECOND_LOOP" && SECOND_LOOP=; }
 	within 10 umount "$DISK" 2> /dev/null || { bad "the disk is busy"; rc=1; }
 	wait "$DISK_PID"
 	DISK_PID=
@@ -143,14 +177,17 @@ record()
 {
 	local name=$1 type=$2 options=$3 workload=$4 rec=$FAST/$1 target=$MNT mount_options rc
 	shift 4
-	make_base "$type" || { bad "$name: no file system"; return 1; }
+	make_bases "$type" || { bad "$name: no file system"; return 1; }
 	rm -rf "$rec"
 	mkdir "$rec" && ln "$BASE" "$rec/base" || return 1
 	printf '%s\n' "type=$type" "options=$FS_OPTIONS" "sector=$SECTOR" dir=b \
-		"recover=$RECOVER" "recut=$RECUT" > "$rec/about"
+		"recover=$RECOVER" "recut=$RECUT" ${SECOND_AT:+"second=$SECOND"} > "$rec/about"
 	disk_start "$rec" || return 1
+	[ -z "$SECOND_AT" ] || mount -o noatime "$SECOND_LOOP" "$SECOND" ||
+		{ bad "$name: mount of the second disk"; return 1; }
 	mount_options=noatime
 	case $options in native:*) mount_options+=,${options#native:} ;; esac
+	[ "$SABOTAGE" != barriers ] || mount_options+=,nobarrier
 	mount -t "$type" -o "$mount_options" "$DISK_LOOP" "$DISK_MOUNT" ||
 		{ bad "$name: mount"; return 1; }
 	case $options in
@@ -168,6 +205,7 @@ record()
 	[ $rc = 0 ] || bad "$name: the workload ended with $rc"
 	[ "$target" = "$BACKING" ] || unmount_it || rc=1
 	within 10 umount "$DISK_MOUNT" 2> /dev/null || rc=1
+	[ -z "$SECOND_AT" ] || within 10 umount "$SECOND" 2> /dev/null || rc=1
 	disk_stop || rc=1
 	return $rc
 }

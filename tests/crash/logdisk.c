@@ -5,11 +5,15 @@
  * change, and lives in memory. Each write and each flush goes to LOG, in
  * order, before it is answered.
  *
- *	logdisk BASE LOG MNT
+ *	logdisk BASE LOG MNT [SECOND]
+ *
+ * With SECOND, an offset, there are two disks: "disk" ends there in BASE, and
+ * the file "second" is the rest. They share the log. A flush is of one file.
  *
  * The file "control" takes a command a write:
  *
- *	fail writes|flushes|all [OFFSET LEN]   they return EIO from now on (flushes have no range)
+ *	fail writes|flushes|all [OFFSET LEN]   they return EIO from now on; of flushes those of the
+ *	                                       disks that begin in that range of BASE
  *	heal                                   they work again
  *
  * What failed is neither on the disk nor in the log. Reading "control" tells
@@ -29,15 +33,16 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "arith.h"
 #include "disklog.h"
 #include "util.h"
 
-enum { ROOT = FUSE_ROOT_ID, DISK, CONTROL };
+enum { ROOT = FUSE_ROOT_ID, DISK, CONTROL, SECOND };
 
 /* One thread serves all requests: that makes the order. */
 static struct {
 	uint8_t *data;
-	uint64_t size;
+	uint64_t size, second; /* second: where it begins; 0: there is none */
 	struct disklog_head *head;
 	int log;
 	uint64_t log_end;
@@ -76,9 +81,10 @@ static void log_create(const char *path)
 	disk.log_end = DISKLOG_HEAD;
 	disk.head->magic = DISKLOG_MAGIC;
 	disk.head->disk_size = disk.size;
+	disk.head->second = disk.second;
 }
 
-static void base_open(const char *path)
+static void base_open(const char *path, const char *second)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	struct stat st;
@@ -91,9 +97,23 @@ static void base_open(const char *path)
 	if (disk.data == MAP_FAILED)
 		die("%s", path);
 	close(fd);
+	disk.second = second ? parse_number(second) : 0;
+	errno = EINVAL;
+	if (disk.second >= disk.size)
+		die("%s: the second disk is not in it", path);
 }
 
 /* --------------------------------------------------------------- requests */
+
+static uint64_t begin_of(fuse_ino_t ino)
+{
+	return ino == SECOND ? disk.second : 0;
+}
+
+static uint64_t end_of(fuse_ino_t ino)
+{
+	return ino == DISK && disk.second ? disk.second : disk.size;
+}
 
 static void fill_stat(fuse_ino_t ino, struct stat *st)
 {
@@ -101,8 +121,8 @@ static void fill_stat(fuse_ino_t ino, struct stat *st)
 	st->st_ino = ino;
 	st->st_nlink = 1;
 	st->st_mode = ino == ROOT ? S_IFDIR | 0755 : S_IFREG | 0600;
-	if (ino == DISK)
-		st->st_size = (off_t)disk.size;
+	if (ino == DISK || ino == SECOND)
+		st->st_size = (off_t)(end_of(ino) - begin_of(ino));
 }
 
 static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -132,6 +152,8 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 		e.ino = DISK;
 	else if (strcmp(name, "control") == 0)
 		e.ino = CONTROL;
+	else if (disk.second && strcmp(name, "second") == 0)
+		e.ino = SECOND;
 	else {
 		fuse_reply_err(req, ENOENT);
 		return;
@@ -163,10 +185,11 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t len, off_t pos,
 		fuse_reply_buf(req, text + at, (size_t)n - at < len ? (size_t)n - at : len);
 		return;
 	}
-	if (at > disk.size)
-		at = disk.size;
-	if (len > disk.size - at)
-		len = disk.size - at;
+	at = u64_add_sat(at, begin_of(ino));
+	if (at > end_of(ino))
+		at = end_of(ino);
+	if (len > end_of(ino) - at)
+		len = end_of(ino) - at;
 	fuse_reply_buf(req, (const char *)disk.data + at, len);
 }
 
@@ -202,16 +225,21 @@ static bool write_fails(uint64_t at, size_t len)
 	return disk.fail_writes && at < disk.fail_to && at + len > disk.fail_from;
 }
 
+static bool flush_fails(uint64_t begin)
+{
+	return disk.fail_flushes && begin >= disk.fail_from && begin < disk.fail_to;
+}
+
 static void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t len, off_t pos,
 		     struct fuse_file_info *fi)
 {
-	uint64_t at = (uint64_t)pos;
+	uint64_t at = u64_add_sat((uint64_t)pos, begin_of(ino));
 	int rc;
 
 	(void)fi;
 	if (ino == CONTROL) {
 		rc = command(buf, len);
-	} else if (at > disk.size || len > disk.size - at) {
+	} else if (at > end_of(ino) || len > end_of(ino) - at) {
 		rc = -EFBIG;
 	} else if (write_fails(at, len)) {
 		disk.failed++;
@@ -233,11 +261,13 @@ static void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_f
 
 	(void)datasync;
 	(void)fi;
-	if (ino == DISK && disk.fail_flushes) {
-		disk.failed++;
-		rc = -EIO;
-	} else if (ino == DISK) {
-		rc = log_append(DISKLOG_FLUSH, 0, NULL, 0);
+	if (ino == DISK || ino == SECOND) {
+		if (flush_fails(begin_of(ino))) {
+			disk.failed++;
+			rc = -EIO;
+		} else {
+			rc = log_append(DISKLOG_FLUSH, begin_of(ino), NULL, 0);
+		}
 	}
 	fuse_reply_err(req, -rc);
 }
@@ -267,11 +297,11 @@ int main(int argc, char **argv)
 	struct fuse_session *session;
 	int rc;
 
-	if (argc != 4) {
-		fprintf(stderr, "usage: logdisk BASE LOG MNT\n");
+	if (argc != 4 && argc != 5) {
+		fprintf(stderr, "usage: logdisk BASE LOG MNT [SECOND]\n");
 		return 2;
 	}
-	base_open(argv[1]);
+	base_open(argv[1], argv[4]);
 	log_create(argv[2]);
 	session = fuse_session_new(&args, &ops, sizeof(ops), NULL);
 	if (!session || fuse_set_signal_handlers(session) || fuse_session_mount(session, argv[3]))

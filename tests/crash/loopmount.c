@@ -27,13 +27,15 @@ static int attach_once(struct loopmount *loop, int control, const struct loop_co
 	return n;
 }
 
-int loop_attach(struct loopmount *loop, int file, uint32_t sector, bool direct)
+int loop_attach(struct loopmount *loop, const struct loop_part *part, uint32_t sector, bool direct)
 {
 	int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC), rc = -EBUSY;
-	struct loop_config config = {.fd = (uint32_t)file, .block_size = sector};
+	struct loop_config config = {.fd = (uint32_t)part->file, .block_size = sector};
 
 	if (control < 0)
 		return -errno;
+	config.info.lo_offset = part->offset;
+	config.info.lo_sizelimit = part->len;
 	config.info.lo_flags = LO_FLAGS_AUTOCLEAR | (direct ? LO_FLAGS_DIRECT_IO : 0u);
 	/* Somebody else may take the free one first. */
 	for (int i = 0; i < 50 && rc == -EBUSY; i++)

@@ -12,8 +12,14 @@ struct loopmount {
 	char dir[4096 - 32]; /* where it is mounted */
 };
 
-/* Attaches the open file. It goes with the last descriptor, also when the program dies. */
-int loop_attach(struct loopmount *loop, int file, uint32_t sector, bool direct);
+/* Of an open file. */
+struct loop_part {
+	int file;
+	uint64_t offset, len; /* len 0: to the end */
+};
+
+/* Attaches it. It goes with the last descriptor, also when the program dies. */
+int loop_attach(struct loopmount *loop, const struct loop_part *part, uint32_t sector, bool direct);
 int loop_mount(const struct loopmount *loop, const char *type, const char *options);
 int loop_umount(const struct loopmount *loop);
 void loop_detach(struct loopmount *loop);

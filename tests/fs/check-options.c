@@ -77,6 +77,23 @@ START_TEST(immediate_writes_through)
 }
 END_TEST
 
+START_TEST(pushes_where_they_can_be)
+{
+	struct options o;
+
+	ck_assert_int_eq(parse(&o, NULL), 0);
+	ck_assert_int_eq(o.push, PUSH_READAHEAD);
+	ck_assert_int_eq(parse(&o, "ro"), 0);
+	ck_assert_int_eq(o.push, PUSH_STORE);
+	ck_assert_int_eq(parse(&o, "push=off"), 0);
+	ck_assert_int_eq(o.push, PUSH_OFF);
+	ck_assert_int_eq(parse(&o, "cache=none"), 0);
+	ck_assert_int_eq(o.push, PUSH_OFF);
+	ck_assert_int_eq(parse(&o, "readahead=32K"), 0);
+	ck_assert_int_eq(o.push, PUSH_OFF);
+}
+END_TEST
+
 START_TEST(mount_words_are_accepted)
 {
 	struct options o;
@@ -116,9 +133,24 @@ static const struct {
 	{"preload=yes", "none, async or populate"},
 	{"advice=willneed", "normal, sequential or random"},
 	{"readahead=1", "4K to 1G"},
+	{"push=yes", "auto, readahead, store or off"},
+	{"push=readahead,cache=none", "the kernel keeps nothing"},
+	{"push=store,ro,cache=none", "the kernel keeps nothing"},
+	{"push=store", "needs ro"},
+	{"push=store,ro,rw", "needs ro"},
+	{"push=readahead,readahead=32K", "64K or more"},
 	{"threads=0", "1 to 1024"},
 	{"threads=1025", "1 to 1024"},
+	{"spin=", "from 0 to 1000"},
+	{"spin=-1", "from 0 to 1000"},
+	{"spin=1001", "from 0 to 1000"},
+	{"spin=30us", "from 0 to 1000"},
 	{"clone_fd=1", "takes no value"},
+	{"passthrough=1", "takes no value"},
+	{"passthrough,journal", "does not see the data"},
+	{"passthrough,sync=immediate", "does not see a write"},
+	{"passthrough,cache=shared", "page cache"},
+	{"passthrough,push=readahead", "need not be pushed"},
 	{"attr_timeout=x", "seconds"},
 	{"log_level=loud", "error, warning, info or debug"},
 	{"allow_other,allow_root", "exclude each other"},
@@ -184,6 +216,7 @@ int main(void)
 	tcase_add_test(tc, defaults);
 	tcase_add_test(tc, values);
 	tcase_add_test(tc, immediate_writes_through);
+	tcase_add_test(tc, pushes_where_they_can_be);
 	tcase_add_test(tc, mount_words_are_accepted);
 	tcase_add_loop_test(tc, refused, 0, (int)(sizeof(refusals) / sizeof(refusals[0])));
 	tcase_add_test(tc, arguments);

@@ -64,6 +64,7 @@ for value in '' x -5 1X 4K 99999999999999999999T; do option "map_limit=$value" m
 for value in '' x -1 1K4 99999999999999999999; do option "map_count=$value" map_count; done
 for value in '' x -1 1Q; do option "readahead=$value" readahead; done
 for value in '' x -1 0 100000000; do option "threads=$value" threads; done
+for value in '' x -1 1001 5ms; do option "spin=$value" spin; done
 for value in '' x -1; do
 	option "attr_timeout=$value" attr_timeout
 	option "entry_timeout=$value" entry_timeout
@@ -91,7 +92,7 @@ refused 'bogus|option' "$MMAPFS" --bogus "$BACKING" "$MNT"
 # Right ones are not refused, whatever mount(8) adds.
 for ok in defaults auto noauto nofail _netdev user users nouser owner group x-systemd.automount \
 	x-any=1 comment=hello rw noatime nosuid,nodev,noexec sync_interval=0.5 window=1T threads=1 \
-	attr_timeout=0.25 map_limit=64M,window=1M sync=lazy,sync=never clone_fd \
+	attr_timeout=0.25 map_limit=64M,window=1M sync=lazy,sync=never clone_fd spin=0 spin=1000 \
 	subtype=mine fsname=mine \
 	preload=async advice=random log_level=debug map_count=64; do
 	if limit 20 "$MMAPFS" -o "$ok" "$BACKING" "$MNT" 2> "$WORK/err"; then

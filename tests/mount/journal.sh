@@ -174,6 +174,38 @@ try_elsewhere()
 	umount "$DISK"
 }
 
+# A journal is for one BACKING: another one neither takes it over, nor replays what is in it.
+try_anothers()
+{
+	local mine
+	fresh_disk
+	mkdir "$WORK/other"
+	mount_it "journal=$ASIDE/shared,journal_size=4M" || return
+	mine=$(stat -c %i "$ASIDE/shared/log.0")
+	for options in "journal=$ASIDE/shared,journal_size=4M" "journal=$ASIDE/shared,journal_size=1M"; do
+		refute "another's journal, which is empty and in use" \
+			limit 20 "$MMAPFS" -o "$options" "$WORK/other" "$WORK/aside" 2> "$WORK/err"
+		check "        $(cat "$WORK/err")" grep -q 'a journal is for one' "$WORK/err"
+	done
+	equal "its log is still that" "$(stat -c %i "$ASIDE/shared/log.0")" "$mine"
+	append "$MNT/a" one
+	append "$MNT/a" two
+	crash
+	kill -KILL "$DAEMON"
+	wait "$DAEMON" 2> /dev/null
+	umount -l "$MNT"
+	for _ in 1 2; do
+		refute "another's journal, with records" \
+			limit 20 "$MMAPFS" -o "journal=$ASIDE/shared" "$WORK/other" "$WORK/aside" \
+			2> "$WORK/err"
+		check "        $(cat "$WORK/err")" grep -q 'of another BACKING' "$WORK/err"
+	done
+	refute "the other one does not look there again" test -e "$WORK/other/.mmapfs/journal.path"
+	on_copy sync=lazy elsewhere_is_back
+	uncrash
+	umount "$DISK"
+}
+
 # Where names are not committed in order they are synced.
 try_unordered()
 {
@@ -209,5 +241,6 @@ for options in journal journal,sync=immediate journal,cache=none,sync=lazy; do
 done
 try_clean_and_killed
 try_elsewhere
+try_anothers
 try_unordered
 finish

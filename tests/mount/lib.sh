@@ -202,6 +202,15 @@ processes_of_work()
 
 no_processes() { [ -z "$(processes_of_work)" ]; }
 
+# One that was detached may be another test's by now.
+loop_is_ours()
+{
+	case $(losetup -n -O BACK-FILE "$1") in
+	"$WORK"/* | "${FAST:-$WORK}"/*) return 0 ;;
+	*) return 1 ;;
+	esac
+}
+
 cleanup()
 {
 	local rc=$? path pid
@@ -223,8 +232,8 @@ cleanup()
 		kill -KILL "$pid"
 	done 2> /dev/null
 	for path in "${LOOPS[@]}"; do
-		losetup -d "$path" 2> /dev/null
-	done
+		loop_is_ours "$path" && losetup -d "$path"
+	done 2> /dev/null
 	if [ -n "$(mounts_below "$WORK")" ]; then
 		say "$NAME: still mounted, $WORK is left:" "$(mounts_below "$WORK")"
 		rc=1

@@ -18,6 +18,7 @@ MATRIX=(
 	"sync=periodic,cache=through"
 	"sync=periodic,cache=shared"
 	"sync=periodic,cache=none"
+	"sync=periodic,passthrough"
 )
 USER_MATRIX=("sync=periodic" "sync=lazy,cache=through")
 [ -z "$MMAPFS_NATIVE" ] || MATRIX=("native") USER_MATRIX=("native")
@@ -41,7 +42,10 @@ run_mode()
 	unmount_it
 	mount_it "$options,$COMMON" "$as" || return
 	check "$options: verify after a new mount" step 300 "$as" verify "$MNT/work"
-	check "$options: reads were served from mapped regions" served_mapped
+	case $options in
+	*passthrough*) check "$options: files were passed through" stat_at_least passthrough.opens 1 ;;
+	*) check "$options: reads were served from mapped regions" served_mapped ;;
+	esac
 	unmount_it
 	check "$options: verify in BACKING" step 300 "$as" verify "$BACKING/work"
 	[ "$FAILURES" -gt "$before" ] || say "        $options took $((SECONDS - start)) s"

@@ -16,8 +16,8 @@ passes_grow() { stat_at_least sync.passes "$1"; }
 # the machine busy.
 becomes_durable() { check "$MODE: $1" within 20 durable "${@:2}"; }
 
-for cache in back through shared none; do
-	MODE="sync=periodic,sync_interval=1,cache=$cache"
+for mode in cache=back cache=through cache=shared cache=none passthrough; do
+	MODE="sync=periodic,sync_interval=1,$mode"
 	rm -rf --one-file-system "$BACKING"
 	mkdir "$BACKING"
 	mount_it "$MODE" || continue
@@ -41,7 +41,7 @@ for cache in back through shared none; do
 	asked close 1
 	becomes_durable "a write, then close" quick 0 100 4
 
-	if [ $cache != none ]; then
+	if [ $mode != cache=none ]; then
 		asked open 2 "$MNT/map" rw,creat
 		asked truncate 2 500000
 		asked map 2 0 500000

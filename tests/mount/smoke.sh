@@ -73,6 +73,16 @@ check "and holds all of it" test "$(wc -l < "$ASIDE/directly")" = 502
 if [ -z "$MMAPFS_NATIVE" ]; then
 	refute "the daemon wrote nothing else" grep -iE 'error|fail|warn' "$WORK/daemon.log"
 fi
+# A worker looks for the next request before it sleeps, unless it is told not to.
+if [ -z "$MMAPFS_NATIVE" ] && [ "$(nproc)" -gt 1 ] && grep -q 'FUSE_CUSTOM_IO 1' "$TOP_BUILDDIR/config.h"; then
+	for spin in 1000 0; do
+		mount_it "spin=$spin"
+		quiet ls -lR "$MNT"
+		equal "spin=$spin: whether a worker looked" \
+			$(($(stat_of intake.looks) > 0)) $((spin > 0))
+		unmount_it
+	done
+fi
 # The same by an ordinary user, who may read the numbers and give the command, unlike others.
 if [ -z "$MMAPFS_NATIVE" ] && user_can_mount; then
 	give_to_user

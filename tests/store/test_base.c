@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Proves the helpers under the store: arithmetic at its borders, sizes, bytes and lists. */
+/* Proves the helpers under the store: arithmetic at its borders, sizes, bytes, histograms and lists. */
 #include "helper.h"
 
 #include "arith.h"
 #include "bytes.h"
+#include "histogram.h"
 #include "list.h"
 #include "size.h"
 
@@ -87,6 +88,36 @@ START_TEST(little_endian)
 }
 END_TEST
 
+START_TEST(histograms)
+{
+	uint64_t counts[HISTOGRAM_BUCKETS] = {0};
+
+	ck_assert_uint_eq(histogram_bucket(0), 0);
+	ck_assert_uint_eq(histogram_bucket(511), 0);
+	ck_assert_uint_eq(histogram_bucket(512), 1);
+	ck_assert_uint_eq(histogram_bucket(UINT64_MAX), HISTOGRAM_BUCKETS - 1);
+	ck_assert_uint_eq(histogram_bucket((1ull << 35) - 1), HISTOGRAM_BUCKETS - 2);
+	ck_assert_uint_eq(histogram_low(HISTOGRAM_BUCKETS), 1ull << 35);
+	for (unsigned i = 1; i < HISTOGRAM_BUCKETS; i++) {
+		ck_assert_uint_eq(histogram_bucket(histogram_low(i)), i);
+		ck_assert_uint_eq(histogram_bucket(histogram_low(i) - 1), i - 1);
+		ck_assert(i < 2 || (histogram_low(i) - histogram_low(i - 1)) * 8 <= histogram_low(i));
+	}
+	ck_assert_uint_eq(histogram_quantile(counts, 500), 0);
+	counts[histogram_bucket(1000)] = 90;
+	counts[histogram_bucket(1000000)] = 9;
+	counts[histogram_bucket(1000000000)] = 1;
+	ck_assert_uint_eq(histogram_bucket(histogram_quantile(counts, 0)), histogram_bucket(1000));
+	ck_assert_uint_eq(histogram_bucket(histogram_quantile(counts, 900)), histogram_bucket(1000));
+	ck_assert_uint_eq(histogram_bucket(histogram_quantile(counts, 901)), histogram_bucket(1000000));
+	ck_assert_uint_eq(histogram_bucket(histogram_quantile(counts, 990)), histogram_bucket(1000000));
+	ck_assert_uint_eq(histogram_bucket(histogram_quantile(counts, 1000)),
+			  histogram_bucket(1000000000));
+	counts[3] = UINT64_MAX / 2; /* no sum, and no product, wraps */
+	ck_assert_uint_eq(histogram_bucket(histogram_quantile(counts, 999)), 3);
+}
+END_TEST
+
 START_TEST(lists)
 {
 	struct item {
@@ -116,6 +147,7 @@ static void add_tests(TCase *t)
 	tcase_add_test(t, sizes_as_text);
 	tcase_add_test(t, text_as_sizes);
 	tcase_add_test(t, little_endian);
+	tcase_add_test(t, histograms);
 	tcase_add_test(t, lists);
 }
 

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SIZE (256 * KIB)
+#define SIZE (512 * KIB)
 
 static const struct mms_log_options zero = {
 	.sync = MMS_SYNC_NEVER, .max_bytes = SIZE, .flags = MMS_LOG_ZERO};
@@ -149,6 +149,41 @@ START_TEST(cut_short)
 }
 END_TEST
 
+/* Of a size that is stored in one piece, in several, and those at the borders; two calls where the
+ * record is put together first. */
+START_TEST(of_many_pieces)
+{
+	static const size_t sizes[] = {960, 961, 4096, 65472, 65473, 100000};
+	static unsigned char bytes[100000];
+	struct mms_pool *pool = t_pool(20, 0, 0);
+	struct mms_log *log = t_log_open(pool, t_path("f"), &zero);
+	struct mms_log_reader *reader;
+	struct mms_record record;
+
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (unsigned char)(i * 7 / 3);
+	for (unsigned i = 0; i < 6; i++) {
+		const struct iovec iov[] = {{bytes, 100}, {NULL, 0}, {bytes + 100, sizes[i] - 100}};
+
+		if (i == 3)
+			T_ASSERT_OK(mms_log_reset(log, 0)); /* over what was there before */
+		(void)made(CALL_PWRITE);
+		T_ASSERT_OK(mms_log_appendv(log, 1, 0, iov, 3, NULL));
+		ck_assert_uint_eq(made(CALL_PWRITE), i < 4 ? 2 : 4);
+	}
+	reader = t_log_reader(pool, t_path("f"));
+	for (unsigned i = 3; i < 6; i++) {
+		ck_assert_int_eq(mms_log_next(reader, &record), 1);
+		ck_assert_uint_eq(record.payload_bytes, sizes[i]);
+		ck_assert_mem_eq(record.payload, bytes, sizes[i]);
+	}
+	ck_assert_int_eq(mms_log_next(reader, &record), 0);
+	mms_log_reader_close(reader);
+	T_ASSERT_OK(mms_log_close(log));
+	mms_pool_free(pool);
+}
+END_TEST
+
 START_TEST(failures_latch)
 {
 	static const enum call calls[] = {CALL_PWRITE, CALL_FDATASYNC};
@@ -211,6 +246,7 @@ static void add_tests(TCase *t)
 	tcase_add_test(t, no_space_for_zeros);
 	tcase_add_test(t, begins_anew);
 	tcase_add_test(t, cut_short);
+	tcase_add_test(t, of_many_pieces);
 	tcase_add_test(t, failures_latch);
 	tcase_add_test(t, beside_appends);
 }
