@@ -34,8 +34,8 @@ run_configure() { # DIR OPTION...
 	"$top/configure" "$@"
 }
 
-# build DIR OPTION...: builds into DIR, out of tree; configures again only when the options changed.
-build() {
+# configured DIR OPTION...: out of tree; configures again only when the options changed.
+configured() {
 	dir=$1
 	shift
 	mkdir -p "$dir" || return 1
@@ -45,5 +45,9 @@ build() {
 		quietly "$dir/configure.log" run_configure "$dir" "$@" || return 1
 		echo "$*" >"$dir/configured-with"
 	fi
-	quietly "$dir/build.log" make -C "$dir" -j "$JOBS"
+}
+
+# build DIR OPTION...: builds into DIR, with $dir its absolute path
+build() {
+	configured "$@" && quietly "$dir/build.log" make -C "$dir" -j "$JOBS"
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* The filter of system calls, in a child that puts it in force and makes one. */
-#include <check.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -16,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../marks.h"
 #include "filter.h"
 #include "fs.h"
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* The inode table: identity, counts, walks along names with few descriptors, changes beneath. */
-#include <check.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -9,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../marks.h"
 #include "fdcache.h"
 #include "inode.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* When a window is due, and when not. */
-#include <check.h>
 #include <stdlib.h>
 
+#include "../marks.h"
 #include "misses.h"
 
 #define PAGE 4096u

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Which names reach the system calls on BACKING: single components, and not the daemon's own. */
-#include <check.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "../marks.h"
 #include "inode.h"
 #include "ops.h"
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* The command line: every option's values, every refusal's sentence. */
-#include <check.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "../marks.h"
 #include "fs.h"
 
 struct fs fs; /* main.c has it in the daemon */

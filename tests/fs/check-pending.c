@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Ranges that are pending: against a map of bytes, at random and at the borders. */
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "../marks.h"
 #include "pending.h"
 
 #define SPACE 4096u

@@ -3,7 +3,6 @@
 #ifndef SCENE_H
 #define SCENE_H
 
-#include <check.h>
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -12,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../marks.h"
 #include "format.h"
 #include "halves.h"
 #include "mark.h"

@@ -19,9 +19,9 @@ compare()
 	shift 3
 	rm -rf "$ASIDE/native"
 	$user mkdir "$ASIDE/native" "$MNT/cases"
-	run_cases 100 "$user" "$program" "$ASIDE/native" "$WORK/native.out" "$@" ||
+	run_cases 300 "$user" "$program" "$ASIDE/native" "$WORK/native.out" "$@" ||
 		bad "$what: on the native directory: $(tail -n 1 "$WORK/native.out")"
-	run_cases 200 "$user" "$program" "$MNT/cases" "$WORK/mount.out" "$@" \
+	run_cases 600 "$user" "$program" "$MNT/cases" "$WORK/mount.out" "$@" \
 		"beneath=$BACKING/cases" ||
 		bad "$what: on the mount: $(tail -n 1 "$WORK/mount.out")"
 	if diff -a -U 100000 "$WORK/native.out" "$WORK/mount.out" > "$WORK/diff"; then

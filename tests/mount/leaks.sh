@@ -9,7 +9,15 @@ require_root # to make the kernel forget
 
 FILES=1500
 
-tree() { quiet timeout 60 "$HELPERS/tree" "$@"; }
+tree() { quiet timeout 300 "$HELPERS/tree" "$@"; }
+
+# Another test may just have told the kernel to forget, and it forgets on all mounts.
+known()
+{
+	stat_at_least inode.count $FILES > /dev/null && return
+	tree check "$MNT/many" $FILES
+	return 1
+}
 
 try()
 {
@@ -20,7 +28,7 @@ try()
 		mkdir "$MNT/many" && mkdir -m 777 "$ASIDE/$n" "$MNT/$n" || bad "$options: mkdir"
 		check "$options: $FILES files, round $n" tree make "$MNT/many" $FILES
 		check "$options: are read" tree check "$MNT/many" $FILES
-		check "$options: the kernel knows them" stat_at_least inode.count $FILES
+		check "$options: the kernel knows them" within 60 known
 		soak_here "$ASIDE/$n" "$MNT/$n" $n 0 3000 "$options"
 		rm -rf "${MNT:?}/many" "${MNT:?}/$n" "${ASIDE:?}/$n"
 		check "$options: all is forgotten" within 20 forgotten 4

@@ -28,7 +28,7 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 : "${MMAPFS:=$TOP_BUILDDIR/mmapfs}"
 : "${HELPERS:=$TOP_BUILDDIR/tests/mount/helpers}"
 : "${MMAPFS_NATIVE:=}" "${MMAPFS_NO_SKIP:=}" "${MMAPFS_TEST_OPTIONS:=}" "${MMAPFS_TEST_KEEP:=}"
-: "${MMAPFS_TEST_SECONDS:=300}"
+: "${MMAPFS_TEST_SECONDS:=900}"
 PATH=$PATH:/usr/sbin:/sbin
 TEST_USER=65534
 UNPRIVILEGED=("--reuid=$TEST_USER" "--regid=$TEST_USER" --clear-groups --inh-caps=-all)

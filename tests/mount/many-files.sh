@@ -8,7 +8,7 @@ require prlimit
 
 FILES=20000 DESCRIPTORS=256
 
-tree() { quiet $as timeout 120 "$HELPERS/tree" "$@"; }
+tree() { quiet $as timeout 300 "$HELPERS/tree" "$@"; }
 count_of() { find "/proc/$DAEMON/fd" -mindepth 1 | wc -l; }
 
 few_descriptors()

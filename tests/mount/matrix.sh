@@ -37,17 +37,17 @@ run_mode()
 	mkdir "$BACKING" "$ASIDE"
 	[ -n "$as" ] && give_to_user
 	mount_it "$options,$COMMON" "$as" || return
-	check "$options: work" step 200 "$as" in_new work "$MNT/work"
+	check "$options: work" step 600 "$as" in_new work "$MNT/work"
 	check "$options: daemon lives" daemon_lives
 	unmount_it
 	mount_it "$options,$COMMON" "$as" || return
-	check "$options: verify after a new mount" step 100 "$as" verify "$MNT/work"
+	check "$options: verify after a new mount" step 300 "$as" verify "$MNT/work"
 	case $options in
 	*passthrough*) check "$options: files were passed through" stat_at_least passthrough.opens 1 ;;
 	*) check "$options: reads were served from mapped regions" served_mapped ;;
 	esac
 	unmount_it
-	check "$options: verify in BACKING" step 100 "$as" verify "$BACKING/work"
+	check "$options: verify in BACKING" step 300 "$as" verify "$BACKING/work"
 	[ "$FAILURES" -gt "$before" ] || say "        $options took $((SECONDS - start)) s"
 }
 

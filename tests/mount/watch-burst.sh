@@ -16,11 +16,11 @@ run_step "$@"
 
 same()
 {
-	step 60 "$as" snapshot "$BACKING" > "$WORK/b.txt"
-	step 60 "$as" snapshot "$MNT" > "$WORK/m.txt"
+	step 200 "$as" snapshot "$BACKING" > "$WORK/b.txt"
+	step 200 "$as" snapshot "$MNT" > "$WORK/m.txt"
 	cmp -s "$WORK/b.txt" "$WORK/m.txt"
 }
-same_data() { [ "$(step 60 "$as" sums "$BACKING")" = "$(step 60 "$as" sums "$MNT")" ]; }
+same_data() { [ "$(step 200 "$as" sums "$BACKING")" = "$(step 200 "$as" sums "$MNT")" ]; }
 
 differing() { diff "$WORK/b.txt" "$WORK/m.txt" | head -n 5; }
 
@@ -31,12 +31,12 @@ try()
 	rm -rf --one-file-system "$BACKING"
 	mkdir "$BACKING"
 	[ -z "$as" ] || give_to_user
-	check "$who: $((DIRS * EACH)) files" step 60 "$as" fill
+	check "$who: $((DIRS * EACH)) files" step 200 "$as" fill
 	mount_it "$options" "$as" || return
 	check "$who: the kernel knows them" same
 	check "$who: and their data" same_data
 	if [ -z "$as" ]; then
-		n=$(step 60 "$as" burst 1)
+		n=$(step 200 "$as" burst 1)
 		check "$who: $n changes in a burst" test "$n" -ge 100000
 		check "$who: all are seen" within 20 same || differing
 		check "$who: in the data as well" within 5 same_data
@@ -47,7 +47,7 @@ try()
 	else
 		# More than an ordinary user's queue holds, while nobody reads it.
 		kill -STOP "$DAEMON"
-		n=$(step 60 "$as" burst 1)
+		n=$(step 200 "$as" burst 1)
 		kill -CONT "$DAEMON"
 		check "$who: $n changes behind the daemon's back" test "$n" -ge 100000
 		check "$who: all are seen" within 20 same || differing

@@ -3,7 +3,6 @@
 #ifndef HELPER_H
 #define HELPER_H
 
-#include <check.h>
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -13,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../marks.h"
 #include "file.h"
 #include "mmapstore.h"
 #include "pool.h"

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Proves that inline readers do what the functions do. A program of its own, with the shared
  * library. */
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "../marks.h"
 #include "mmapstore-inline.h"
 
 #define SIZE 200000u
