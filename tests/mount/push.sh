@@ -19,7 +19,7 @@ fresh_file() # NAME MIB
 
 evict() { dd if=/dev/null of="$BACKING/$1" oflag=nocache conv=notrunc,fdatasync count=0 status=none; }
 random_reads() { $as "$HELPERS/jumps" "$MNT/$1" "$2" "$((MMAPFS_PUSH_SEED + ${3:-0}))"; }
-windows_are() { [ "$(stat_of push.windows)" "$@" ]; }
+windows_are() { test "$(stat_of push.windows)" "$@"; }
 
 # A window is due once it has been missed twice, so not each of them is in the end.
 pushes()
