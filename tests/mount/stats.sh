@@ -104,9 +104,10 @@ head -c 1000000 /dev/urandom > "$ASIDE/data"
 cp "$ASIDE/data" "$BACKING/data"
 check "a file is read" cmp "$ASIDE/data" "$MNT/data"
 ctl stats --json "$MNT" > "$WORK/json"
-equal "bytes read are those of the file" "$(sqlite3 :memory: "select
+# More where another test makes the kernel drop pages meanwhile.
+check "bytes read are those of the file" test "$(sqlite3 :memory: "select
 	json_extract(j, '\$.now.\"read.mapped_bytes\"') + json_extract(j, '\$.now.\"read.copied_bytes\"') +
-	json_extract(j, '\$.now.\"read.pread_bytes\"') from (select readfile('$WORK/json') as j)")" 1000000
+	json_extract(j, '\$.now.\"read.pread_bytes\"') from (select readfile('$WORK/json') as j)")" -ge 1000000
 
 # Not statfs: mmapfsctl asks for that itself.
 ctl stats --json --interval 3 "$MNT" > "$WORK/between" &
