@@ -30,7 +30,7 @@ static struct watch {
 	int mounts; /* what is mounted; -1: not known */
 	int stop;   /* eventfd(2) */
 	pthread_t thread;
-	bool running;
+	atomic_bool running; /* set after thread; who clears it joins */
 	const char *word;
 } watch = {.events = -1, .mounts = -1, .stop = -1, .word = "off: not started"};
 
@@ -167,7 +167,7 @@ int watch_start(void)
 	if (!fs.watch)
 		return 0;
 	rc = -pthread_create(&watch.thread, NULL, run, NULL);
-	watch.running = !rc;
+	atomic_store(&watch.running, !rc);
 	return rc;
 }
 
@@ -176,9 +176,8 @@ void watch_stop(void)
 {
 	const uint64_t one = 1;
 
-	if (!watch.running)
+	if (!atomic_exchange(&watch.running, false))
 		return;
-	watch.running = false;
 	if (write(watch.stop, &one, sizeof(one)) == sizeof(one))
 		pthread_join(watch.thread, NULL);
 }
