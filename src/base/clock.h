@@ -1,13 +1,27 @@
 /* SPDX-License-Identifier: MIT */
-/* clock.h - waiting by the clock that nobody sets */
+/* clock.h - the clock that nobody sets, and waiting by it */
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
 
 #include <pthread.h>
+#include <stdint.h>
 #include <time.h>
 
 #define MS_PER_S 1000u
 #define NS_PER_MS 1000000L
+
+static inline uint64_t clock_now_ns(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * MS_PER_S * NS_PER_MS + (uint64_t)now.tv_nsec;
+}
+
+static inline uint64_t clock_now_ms(void)
+{
+	return clock_now_ns() / NS_PER_MS;
+}
 
 static inline void time_add_ms(struct timespec *t, unsigned ms)
 {

@@ -3,17 +3,17 @@
 
 #include <poll.h>
 #include <sched.h>
-#include <time.h>
 
+#include "clock.h"
 #include "stats.h"
 
-#define NS_PER_US 1000
+#define NS_PER_US 1000u
 #define PAUSES 16          /* between looks: each takes the kernel's lock of the queue */
 #define PASSED_OVER_MOST 255u
 #define LATE 3             /* times the limit: somebody else had the processor meanwhile */
 
 static struct {
-	int64_t limit_ns; /* constant; 0: nobody looks */
+	uint64_t limit_ns; /* constant; 0: nobody looks */
 	_Alignas(64) _Atomic(unsigned) serving; /* workers between a request and its end */
 	_Alignas(64) atomic_flag looking;       /* guards what follows */
 	unsigned passed_over; /* chances to let go before the next look */
@@ -21,14 +21,6 @@ static struct {
 } intake = {.looking = ATOMIC_FLAG_INIT};
 
 static __thread bool serves;
-
-static int64_t now_ns(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000ll + ts.tv_nsec;
-}
 
 static void pause_shortly(void)
 {
@@ -49,12 +41,12 @@ static bool there_is_one(int fd)
 
 static bool look(int fd)
 {
-	int64_t start = now_ns(), spent = 0;
+	uint64_t start = clock_now_ns(), spent = 0;
 	bool found;
 
 	while (!(found = there_is_one(fd)) && spent < intake.limit_ns) {
 		pause_shortly();
-		spent = now_ns() - start;
+		spent = clock_now_ns() - start;
 	}
 	if (found)
 		intake.step = 0;
@@ -84,7 +76,7 @@ void intake_start(void)
 	CPU_ZERO(&set);
 	/* With one processor the program could not ask meanwhile. */
 	if (sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_COUNT(&set) > 1)
-		intake.limit_ns = (int64_t)fs.options.spin_us * NS_PER_US;
+		intake.limit_ns = (uint64_t)fs.options.spin_us * NS_PER_US;
 }
 
 void intake_wait(int fd)

@@ -2,7 +2,8 @@
 #include "latency.h"
 
 #include <stdatomic.h>
-#include <time.h>
+
+#include "clock.h"
 
 static struct slot {
 	_Alignas(64) _Atomic(uint64_t) counts[OP_COUNT][HISTOGRAM_BUCKETS];
@@ -10,14 +11,6 @@ static struct slot {
 } slots[STATS_SLOTS];
 
 static __thread struct latency_mark mine;
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 static void raise_to(_Atomic(uint64_t) *max, uint64_t ns)
 {
@@ -30,7 +23,7 @@ static void raise_to(_Atomic(uint64_t) *max, uint64_t ns)
 
 void latency_begin(enum counter kind)
 {
-	mine = (struct latency_mark){now_ns(), (unsigned)kind + 1};
+	mine = (struct latency_mark){clock_now_ns(), (unsigned)kind + 1};
 }
 
 void latency_end(void)
@@ -58,7 +51,7 @@ void latency_finish(struct latency_mark mark)
 
 	if (!mark.kind)
 		return;
-	ns = now_ns() - mark.began_ns;
+	ns = clock_now_ns() - mark.began_ns;
 	atomic_fetch_add_explicit(&slot->counts[mark.kind - 1][histogram_bucket(ns)], 1,
 				  memory_order_relaxed);
 	raise_to(&slot->max_ns[mark.kind - 1], ns);

@@ -10,9 +10,9 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "confine.h"
 #include "control.h"
 #include "creds.h"
@@ -92,11 +92,9 @@ static int set_up(char *msg, size_t size)
 		.small_bytes = o->io == MMS_IO_MMAP ? 1 : 0,
 	};
 	struct mms_error err;
-	struct timespec now;
 	int rc;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	fs.started_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	fs.started_ms = clock_now_ms();
 	fs.fd_limit = raise_descriptor_limit();
 	fs.privileged = has_privileges();
 	if (o->passthrough && !fs.privileged) {

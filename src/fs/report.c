@@ -5,9 +5,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "confine.h"
 #include "inode.h"
 #include "latency.h"
@@ -37,10 +37,7 @@ static const char *const op_names[OP_COUNT] = {
 
 static uint64_t uptime_ms(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000 - fs.started_ms;
+	return clock_now_ms() - fs.started_ms;
 }
 
 static uint64_t requests(void)

@@ -118,7 +118,6 @@ static int put_locked(struct journal *j, enum record_type type, const struct iov
 		      size_t n_iov, uint64_t bytes, uint64_t *ret_seq)
 {
 	struct journal_half *h = &j->half[j->active];
-	struct timespec now;
 	uint64_t seq;
 	int r = mms_log_appendv(h->log, (uint16_t)type, 0, iov, n_iov, &seq);
 
@@ -133,8 +132,7 @@ static int put_locked(struct journal *j, enum record_type type, const struct iov
 	j->appended = seq;
 	j->stats.records++;
 	j->stats.bytes += record_bytes(bytes);
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	j->last_ms = (uint64_t)now.tv_sec * MS_PER_S + (uint64_t)(now.tv_nsec / NS_PER_MS);
+	j->last_ms = clock_now_ms();
 	*ret_seq = seq;
 	return 0;
 }

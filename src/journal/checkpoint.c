@@ -17,14 +17,6 @@
 #include "clock.h"
 #include "state.h"
 
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * MS_PER_S + (uint64_t)(now.tv_nsec / NS_PER_MS);
-}
-
 static void wait_ms_locked(struct journal *j, unsigned ms)
 {
 	struct timespec until;
@@ -125,13 +117,13 @@ static bool is_due_locked(const struct journal *j, uint64_t began_ms)
 {
 	if (!j->half[j->active].records)
 		return false;
-	return j->wanted > j->emptied || now_ms() - began_ms >= j->options.interval_ms;
+	return j->wanted > j->emptied || clock_now_ms() - began_ms >= j->options.interval_ms;
 }
 
 void *checkpointer_run(void *journal)
 {
 	struct journal *j = journal;
-	uint64_t began = now_ms();
+	uint64_t began = clock_now_ms();
 
 	pthread_mutex_lock(&j->lock);
 	while (!j->stop) {
@@ -143,14 +135,14 @@ void *checkpointer_run(void *journal)
 		} else if (j->failed) {
 			pthread_cond_wait(&j->changed, &j->lock);
 		} else if (j->draining) {
-			began = now_ms();
+			began = clock_now_ms();
 			drain_locked(j);
 		} else if (is_due_locked(j, began)) {
 			(void)switch_locked(j);
 		} else {
 			/* The interval begins with the first record. */
 			if (!j->half[j->active].records)
-				began = now_ms();
+				began = clock_now_ms();
 			wait_ms_locked(j, j->options.interval_ms < MS_PER_S ? j->options.interval_ms : MS_PER_S);
 		}
 	}
@@ -173,7 +165,7 @@ void *beater_run(void *journal)
 
 		wait_ms_locked(j, j->options.interval_ms / 4 + 1);
 		if (j->stop || !live || j->broken ||
-		    now_ms() - j->last_ms < j->options.interval_ms / 2)
+		    clock_now_ms() - j->last_ms < j->options.interval_ms / 2)
 			continue;
 		format_heartbeat(&b);
 		if (!append_locked(j, APPEND_BEAT, RECORD_HEARTBEAT, &b, NULL, NULL, NULL))

@@ -46,14 +46,6 @@ int replay_open(struct replay *r, const struct journal_node *node, struct seen_n
 
 /* --------------------------------------------------------------- the log itself */
 
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * MS_PER_S + (uint64_t)(now.tv_nsec / NS_PER_MS);
-}
-
 int replay_note(struct replay *r, enum record_type type, struct format_buf *b)
 {
 	int n = b->error;
@@ -65,7 +57,7 @@ int replay_note(struct replay *r, enum record_type type, struct format_buf *b)
 		n = r->sys->log_sync(r->log, UINT64_MAX);
 	if (n)
 		return error_set(r->err, n, "writing to the journal %s", r->place->dir);
-	r->beat_ms = now_ms();
+	r->beat_ms = clock_now_ms();
 	return 0;
 }
 
@@ -206,7 +198,7 @@ static int replay_record(void *arg, const struct mms_record *raw, const struct r
 
 	if (n)
 		return error_set(r->err, n, "replaying the journal %s", r->place->dir);
-	if (now_ms() - r->beat_ms > u64_max(r->start.interval_ms / 2, BEAT_LEAST_MS)) {
+	if (clock_now_ms() - r->beat_ms > u64_max(r->start.interval_ms / 2, BEAT_LEAST_MS)) {
 		n = beat(r);
 		if (n)
 			return n;
