@@ -166,6 +166,7 @@ struct listing {
 	char *buf;
 	size_t size, used;
 	off_t at, from;
+	bool plus; /* with attributes */
 };
 
 /* Offsets count the children: right as long as nobody changes a directory that is listed. */
@@ -173,24 +174,27 @@ static bool add_child(void *arg, struct node *child)
 {
 	struct listing *l = arg;
 	struct fuse_entry_param e;
-	size_t need;
+	size_t need, room = l->size - l->used;
 
 	if (++l->at <= l->from)
 		return true;
-	fill_entry(&e, child);
-	need = fuse_add_direntry_plus(l->req, l->buf + l->used, l->size - l->used, child->name, &e, l->at);
-	if (need > l->size - l->used)
+	if (l->plus) {
+		fill_entry(&e, child);
+		need = fuse_add_direntry_plus(l->req, l->buf + l->used, room, child->name, &e, l->at);
+	} else {
+		need = fuse_add_direntry(l->req, l->buf + l->used, room, child->name, &child->st, l->at);
+	}
+	if (need > room)
 		return false;
 	l->used += need;
 	return true;
 }
 
-static void floor_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
-			      struct fuse_file_info *fi)
+static void list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, bool plus)
 {
-	struct listing l = {.req = req, .buf = malloc(size), .size = size, .from = off};
+	struct listing l = {
+		.req = req, .buf = malloc(size), .size = size, .from = off, .plus = plus};
 
-	(void)fi;
 	if (!l.buf) {
 		fuse_reply_err(req, ENOMEM);
 		return;
@@ -200,34 +204,18 @@ static void floor_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t
 	free(l.buf);
 }
 
-static bool add_name(void *arg, struct node *child)
+static void floor_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+			      struct fuse_file_info *fi)
 {
-	struct listing *l = arg;
-	size_t need;
-
-	if (++l->at <= l->from)
-		return true;
-	need = fuse_add_direntry(l->req, l->buf + l->used, l->size - l->used, child->name, &child->st,
-				 l->at);
-	if (need > l->size - l->used)
-		return false;
-	l->used += need;
-	return true;
+	(void)fi;
+	list(req, ino, size, off, true);
 }
 
 static void floor_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 			  struct fuse_file_info *fi)
 {
-	struct listing l = {.req = req, .buf = malloc(size), .size = size, .from = off};
-
 	(void)fi;
-	if (!l.buf) {
-		fuse_reply_err(req, ENOMEM);
-		return;
-	}
-	tree_list(node_of(ino), add_name, &l);
-	fuse_reply_buf(req, l.buf, l.used);
-	free(l.buf);
+	list(req, ino, size, off, false);
 }
 
 /* Closing and so on are not there at all, which is ENOSYS. */
