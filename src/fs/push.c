@@ -248,6 +248,8 @@ static const char *reason_not(void)
 {
 	if (fs.options.cache == CACHE_NONE)
 		return "off: with cache=none the kernel keeps nothing";
+	if (fs.options.passthrough)
+		return "off: with passthrough the kernel reads BACKING's own cache";
 	if (fs.options.push != PUSH_OFF)
 		return NULL;
 	return "off, as push=off or a readahead= under 64K says";

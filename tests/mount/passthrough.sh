@@ -49,6 +49,8 @@ data_pass_by()
 	equal "nothing was read by the daemon" \
 		$(($(stat_of read.mapped) + $(stat_of read.copied) + $(stat_of read.pread))) 0
 	check "files were passed through" stat_at_least passthrough.opens 5
+	check "nothing is pushed, and the status says why" \
+		grep -q "off: with passthrough" "$MNT/.mmapfs/status"
 	equal "all that could be" "$(stat_of passthrough.refused)" 0
 }
 
