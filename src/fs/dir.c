@@ -276,7 +276,7 @@ static int add_plus(struct filling *f, const struct dirent_raw *raw)
 	int rc;
 
 	/* Who walks a tree enters its directories. */
-	if ((f->attributes || (f->plus && raw->type == DT_DIR)) && !is_dots(raw->name)) {
+	if ((f->attributes || raw->type == DT_DIR) && !is_dots(raw->name)) {
 		/* Where something is mounted, the number is of what is beneath. */
 		rc = inode_is_known(f->inode->id.dev, raw->ino) ?
 			     inode_lookup(f->inode, raw->name, &child, &st) :

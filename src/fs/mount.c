@@ -19,7 +19,6 @@
 
 #include "log.h"
 #include "ops.h"
-#include "read_only.h"
 #include "wire.h"
 
 __attribute__((format(printf, 4, 5))) static int fail(int rc, char *msg, size_t size, const char *fmt,
@@ -380,8 +379,7 @@ int mount_attach(char *msg, size_t size)
 	if (!options)
 		return fail(-ENOMEM, msg, size, "out of memory");
 	log_capture(true);
-	fs.session = fuse_session_new(&args, fs.options.read_only ? read_only_ops() : &fs_ops,
-				      sizeof(fs_ops), NULL);
+	fs.session = fuse_session_new(&args, &fs_ops, sizeof(fs_ops), NULL);
 	log_capture(false);
 	free(options);
 	fuse_opt_free_args(&args);

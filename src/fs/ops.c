@@ -4,40 +4,57 @@
  * blocks workers. */
 #include "ops.h"
 
+#include <errno.h>
+#include <fcntl.h>
+
+#include "inode.h"
 #include "latency.h"
 #include "session.h"
 
-/* Each request is timed here, where no path of it can be forgotten. */
-#define TIMED(name, kind, parameters, arguments) \
+/*
+ * Each request is timed here, where no path of it can be forgotten; and with ro what
+ * changes something is refused here. The kernel does so too, until root mounts anew for
+ * writing: the daemon has neither a syncer nor a last flush then, and stores pages into
+ * the kernel's cache where none can be dirty.
+ */
+#define SERVED(name, kind, changes, parameters, arguments) \
 	static void timed_##name parameters \
 	{ \
+		if (fs.options.read_only && (changes)) { \
+			reply_result(req, -EROFS); \
+			return; \
+		} \
 		latency_begin(kind); \
 		op_##name arguments; \
 		latency_end(); \
 	}
+#define TIMED(name, kind, parameters, arguments) SERVED(name, kind, false, parameters, arguments)
+#define CHANGES(name, kind, parameters, arguments) SERVED(name, kind, true, parameters, arguments)
 
 TIMED(lookup, OP_LOOKUP, (fuse_req_t req, fuse_ino_t parent, const char *name), (req, parent, name))
 TIMED(forget, OP_FORGET, (fuse_req_t req, fuse_ino_t ino, uint64_t nlookup), (req, ino, nlookup))
 TIMED(forget_multi, OP_FORGET, (fuse_req_t req, size_t count, struct fuse_forget_data *forgets),
       (req, count, forgets))
 TIMED(readlink, OP_READLINK, (fuse_req_t req, fuse_ino_t ino), (req, ino))
-TIMED(mknod, OP_MKNOD, (fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
+CHANGES(mknod, OP_MKNOD, (fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
        dev_t rdev),
       (req, parent, name, mode, rdev))
-TIMED(mkdir, OP_MKDIR, (fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode),
+CHANGES(mkdir, OP_MKDIR, (fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode),
       (req, parent, name, mode))
-TIMED(symlink, OP_SYMLINK, (fuse_req_t req, const char *target, fuse_ino_t parent,
+CHANGES(symlink, OP_SYMLINK, (fuse_req_t req, const char *target, fuse_ino_t parent,
        const char *name),
       (req, target, parent, name))
-TIMED(link, OP_LINK, (fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name),
+CHANGES(link, OP_LINK, (fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name),
       (req, ino, parent, name))
-TIMED(unlink, OP_UNLINK, (fuse_req_t req, fuse_ino_t parent, const char *name), (req, parent, name))
-TIMED(rmdir, OP_RMDIR, (fuse_req_t req, fuse_ino_t parent, const char *name), (req, parent, name))
-TIMED(rename, OP_RENAME, (fuse_req_t req, fuse_ino_t parent, const char *name,
+CHANGES(unlink, OP_UNLINK, (fuse_req_t req, fuse_ino_t parent, const char *name), (req, parent, name))
+CHANGES(rmdir, OP_RMDIR, (fuse_req_t req, fuse_ino_t parent, const char *name), (req, parent, name))
+CHANGES(rename, OP_RENAME, (fuse_req_t req, fuse_ino_t parent, const char *name,
        fuse_ino_t newparent, const char *newname, unsigned flags),
       (req, parent, name, newparent, newname, flags))
-TIMED(open, OP_OPEN, (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi), (req, ino, fi))
-TIMED(create, OP_CREATE, (fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
+/* MNT/.mmapfs/control is written to all the same. */
+SERVED(open, OP_OPEN, (fi->flags & O_ACCMODE) != O_RDONLY && !inode_of(ino)->is_virtual,
+       (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi), (req, ino, fi))
+CHANGES(create, OP_CREATE, (fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
        struct fuse_file_info *fi),
       (req, parent, name, mode, fi))
 TIMED(flush, OP_FLUSH, (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi), (req, ino, fi))
@@ -48,22 +65,22 @@ TIMED(fsync, OP_FSYNC, (fuse_req_t req, fuse_ino_t ino, int datasync, struct fus
 TIMED(read, OP_READ, (fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
        struct fuse_file_info *fi),
       (req, ino, size, off, fi))
-TIMED(write, OP_WRITE, (fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off,
+SERVED(write, OP_WRITE, !inode_of(ino)->is_virtual, (fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off,
        struct fuse_file_info *fi),
       (req, ino, buf, size, off, fi))
-TIMED(fallocate, OP_FALLOCATE, (fuse_req_t req, fuse_ino_t ino, int mode, off_t offset,
+CHANGES(fallocate, OP_FALLOCATE, (fuse_req_t req, fuse_ino_t ino, int mode, off_t offset,
        off_t length, struct fuse_file_info *fi),
       (req, ino, mode, offset, length, fi))
 TIMED(lseek, OP_LSEEK, (fuse_req_t req, fuse_ino_t ino, off_t off, int whence,
        struct fuse_file_info *fi),
       (req, ino, off, whence, fi))
-TIMED(copy_file_range, OP_COPY_FILE_RANGE, (fuse_req_t req, fuse_ino_t ino_in, off_t off_in,
+CHANGES(copy_file_range, OP_COPY_FILE_RANGE, (fuse_req_t req, fuse_ino_t ino_in, off_t off_in,
        struct fuse_file_info *fi_in, fuse_ino_t ino_out, off_t off_out,
        struct fuse_file_info *fi_out, size_t len, int flags),
       (req, ino_in, off_in, fi_in, ino_out, off_out, fi_out, len, flags))
 TIMED(getattr, OP_GETATTR, (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi),
       (req, ino, fi))
-TIMED(setattr, OP_SETATTR, (fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
+CHANGES(setattr, OP_SETATTR, (fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
        struct fuse_file_info *fi),
       (req, ino, attr, to_set, fi))
 TIMED(access, OP_ACCESS, (fuse_req_t req, fuse_ino_t ino, int mask), (req, ino, mask))
@@ -81,13 +98,13 @@ TIMED(releasedir, OP_RELEASEDIR, (fuse_req_t req, fuse_ino_t ino, struct fuse_fi
 TIMED(fsyncdir, OP_FSYNCDIR, (fuse_req_t req, fuse_ino_t ino, int datasync,
        struct fuse_file_info *fi),
       (req, ino, datasync, fi))
-TIMED(setxattr, OP_SETXATTR, (fuse_req_t req, fuse_ino_t ino, const char *name,
+CHANGES(setxattr, OP_SETXATTR, (fuse_req_t req, fuse_ino_t ino, const char *name,
        const char *value, size_t size, int flags),
       (req, ino, name, value, size, flags))
 TIMED(getxattr, OP_GETXATTR, (fuse_req_t req, fuse_ino_t ino, const char *name, size_t size),
       (req, ino, name, size))
 TIMED(listxattr, OP_LISTXATTR, (fuse_req_t req, fuse_ino_t ino, size_t size), (req, ino, size))
-TIMED(removexattr, OP_REMOVEXATTR, (fuse_req_t req, fuse_ino_t ino, const char *name),
+CHANGES(removexattr, OP_REMOVEXATTR, (fuse_req_t req, fuse_ino_t ino, const char *name),
       (req, ino, name))
 
 const struct fuse_lowlevel_ops fs_ops = {

@@ -27,7 +27,7 @@ int64_t push_by_readahead(const struct push_job *job);
 
 /*
  * Stores them into the kernel's cache, whatever it has there: only on a mount
- * where nothing is ever written (read_only.h). Sends notifications.
+ * where nothing is ever written (ops.c). Sends notifications.
  */
 int64_t push_by_store(const struct push_job *job);
 
