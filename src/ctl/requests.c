@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arith.h"
+
 static const char *after(const char *name, const char *prefix)
 {
 	size_t len = strlen(prefix);
@@ -50,20 +52,15 @@ static uint64_t highest(const struct kind *k)
 	return 0;
 }
 
-static uint64_t at_most(uint64_t ns, uint64_t max)
-{
-	return ns < max ? ns : max;
-}
-
 static void fill(struct kind *k, const struct readings *now, const struct readings *before)
 {
 	add_buckets(now, k, false);
 	if (before)
 		add_buckets(before, k, true);
 	k->max_ns = before ? highest(k) : latency(now, k->name, "max");
-	k->p50_ns = at_most(histogram_quantile(k->buckets, 500), k->max_ns);
-	k->p90_ns = at_most(histogram_quantile(k->buckets, 900), k->max_ns);
-	k->p99_ns = at_most(histogram_quantile(k->buckets, 990), k->max_ns);
+	k->p50_ns = u64_min(histogram_quantile(k->buckets, 500), k->max_ns);
+	k->p90_ns = u64_min(histogram_quantile(k->buckets, 900), k->max_ns);
+	k->p99_ns = u64_min(histogram_quantile(k->buckets, 990), k->max_ns);
 }
 
 static int by_count(const void *a, const void *b)
