@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* marks.h - Check, without a system call for each assertion
+/* marks.h - what all unit tests have of Check: no system call for each assertion, one way to run
  *
  * Check writes down each assertion that holds, so that it can say after which one a program died.
  * In loops over every byte that is nearly all that a test does: millions of writes. Here each
@@ -20,5 +20,17 @@
 			(_mark_point)(file, line);                                   \
 		}                                                                    \
 	})
+
+/* Runs the suite and frees it. The exit status of main(). */
+static inline int run_suite(Suite *suite)
+{
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? 1 : 0;
+}
 
 #endif

@@ -137,10 +137,8 @@ END_TEST
 int main(void)
 {
 	const int count = sizeof(forbidden) / sizeof(forbidden[0]);
-	SRunner *runner;
 	Suite *suite;
 	TCase *tc;
-	int failed;
 
 	if (strstr(filter_says(FILTER_KILL), "this build"))
 		return 77;
@@ -150,9 +148,5 @@ int main(void)
 	tcase_add_test(tc, or_are_refused_or_made);
 	tcase_add_test(tc, usual_calls_pass);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

@@ -265,8 +265,6 @@ int main(void)
 {
 	Suite *suite = suite_create("inodes");
 	TCase *tc = tcase_create("table");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, one_inode_for_one_file);
@@ -281,9 +279,5 @@ int main(void)
 	tcase_add_test(tc, own_changes_do_not);
 	tcase_add_test(tc, open_by_what_it_is);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

@@ -157,8 +157,6 @@ int main(void)
 {
 	Suite *s = suite_create("misses");
 	TCase *t = tcase_create("misses");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(t, set_up, tear_down);
 	tcase_add_test(t, due_at_the_second_miss);
@@ -172,9 +170,5 @@ int main(void)
 	tcase_add_test(t, missed_again_much_later);
 	tcase_add_test(t, a_file_that_grows);
 	suite_add_tcase(s, t);
-	runner = srunner_create(s);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return run_suite(s);
 }

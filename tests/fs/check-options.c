@@ -210,8 +210,6 @@ int main(void)
 {
 	Suite *suite = suite_create("options");
 	TCase *tc = tcase_create("command line");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tc, defaults);
 	tcase_add_test(tc, values);
@@ -222,9 +220,5 @@ int main(void)
 	tcase_add_test(tc, arguments);
 	tcase_add_test(tc, mount_helper);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

@@ -112,8 +112,6 @@ int main(void)
 {
 	Suite *s = suite_create("pending");
 	TCase *t = tcase_create("pending");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(t, clear, clear);
 	tcase_add_loop_test(t, test_at_random, 0, 20);
@@ -122,9 +120,5 @@ int main(void)
 	tcase_add_test(t, test_too_many_ranges);
 	tcase_add_test(t, test_past_the_last_offset);
 	suite_add_tcase(s, t);
-	runner = srunner_create(s);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return run_suite(s);
 }

@@ -254,8 +254,6 @@ int main(void)
 {
 	Suite *suite = suite_create("format");
 	TCase *tc = tcase_create("all");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tc, 120);
 	tcase_add_loop_test(tc, round_trips, 0, KINDS);
@@ -263,9 +261,5 @@ int main(void)
 	tcase_add_loop_test(tc, hostile_lengths, 0, KINDS);
 	tcase_add_test(tc, hostile_names);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return run_suite(suite);
 }

@@ -389,8 +389,6 @@ int main(void)
 {
 	Suite *suite = suite_create("journal");
 	TCase *tc = tcase_create("all");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tc, set, end);
 	tcase_set_timeout(tc, 300);
@@ -409,9 +407,5 @@ int main(void)
 	tcase_add_test(tc, failed_checkpoint);
 	tcase_add_test(tc, failed_checkpoint_with_many_files);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return run_suite(suite);
 }

@@ -376,8 +376,6 @@ int main(void)
 {
 	Suite *suite = suite_create("replay");
 	TCase *tc = tcase_create("all");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tc, set, end);
 	tcase_set_timeout(tc, 300);
@@ -392,9 +390,5 @@ int main(void)
 	tcase_add_test(tc, cut_between_the_halves);
 	tcase_add_test(tc, damage_in_the_older_half);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return run_suite(suite);
 }

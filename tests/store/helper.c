@@ -475,8 +475,6 @@ int t_run(const char *name, void (*add)(TCase *tcase))
 {
 	Suite *suite = suite_create(name);
 	TCase *tcase = tcase_create(name);
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	/* For what hangs only: some cases make thousands of syncs, on any disk, under valgrind and
 	 * the sanitizers. CK_TIMEOUT_MULTIPLIER still counts. */
@@ -484,8 +482,5 @@ int t_run(const char *name, void (*add)(TCase *tcase))
 	tcase_add_checked_fixture(tcase, make_dir, remove_dir);
 	add(tcase);
 	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

@@ -142,15 +142,10 @@ int main(void)
 {
 	Suite *suite = suite_create("inline");
 	TCase *tcase = tcase_create("inline");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_set_timeout(tcase, 120);
 	tcase_add_loop_test(tcase, numbers, 0, 2);
 	tcase_add_test(tcase, a_fault_is_survived);
 	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }
